@@ -1,0 +1,1 @@
+"""The commands of `flagd_config`."""

@@ -1,0 +1,17 @@
+"""provider: from an OpenFeature evaluation to a Triton endpoint with its credential.
+
+Law: knows no InfluxDB and no Flask; of this project it imports `flagd_config` alone.
+"""
+
+from importlib import import_module
+
+__all__: list[str] = []
+
+_HOME: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for, so that `--help` stays quick."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
