@@ -5,10 +5,56 @@ imports no other folder of this project.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from openfeature_triton.flagd_config.document import (
+        Document,
+        parse_document,
+        read_document,
+    )
+    from openfeature_triton.flagd_config.errors import (
+        BrokenExperimentError,
+        FlagFileError,
+        MalformedFileError,
+        RefusedByFlagdError,
+        UnreadableFileError,
+    )
+    from openfeature_triton.flagd_config.example_files import (
+        example,
+        example_task_types,
+    )
+    from openfeature_triton.flagd_config.experiment import (
+        Experiment,
+    )
 
-_HOME: dict[str, str] = {}
+__all__ = [
+    "BrokenExperimentError",
+    "Document",
+    "Experiment",
+    "FlagFileError",
+    "MalformedFileError",
+    "RefusedByFlagdError",
+    "UnreadableFileError",
+    "example",
+    "example_task_types",
+    "parse_document",
+    "read_document",
+]
+
+_HOME = {
+    "Document": "document",
+    "parse_document": "document",
+    "read_document": "document",
+    "BrokenExperimentError": "errors",
+    "FlagFileError": "errors",
+    "MalformedFileError": "errors",
+    "RefusedByFlagdError": "errors",
+    "UnreadableFileError": "errors",
+    "example": "example_files",
+    "example_task_types": "example_files",
+    "Experiment": "experiment",
+}
 
 
 def __getattr__(name: str) -> object:
