@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
 import click
@@ -31,13 +32,17 @@ class UnavailableCommandError(click.ClickException):
 class CommandLine(click.Group):
     """A group whose commands are imported when they are asked for."""
 
+    @cached_property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {found.name: found for found in entry_points(group="openfeature_triton.commands")}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the names of all commands, sorted."""
-        return sorted({*super().list_commands(ctx), *_entry_points()})
+        return sorted({*super().list_commands(ctx), *self._entry_points})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Give a command by its name; a stand-in says why one could not be imported."""
-        entry_point = _entry_points().get(cmd_name)
+        entry_point = self._entry_points.get(cmd_name)
         if entry_point is None:
             return super().get_command(ctx, cmd_name)
         try:
@@ -112,10 +117,6 @@ def _version_option() -> click.Option:
 def _help_without_command(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group="openfeature_triton.commands")}
 
 
 def _unavailable(name: str, reason: str) -> click.Command:

@@ -76,8 +76,8 @@ def _read_flags(document: dict[str, Any], place: Place) -> dict[str, Any]:
     references = References(document.get("$evaluators") or {}, place)
     flags = {}
     for key, written in document["flags"].items():
-        flag = references.resolve(written, place.flag(key))
-        check_flag(flag, place.flag(key))
+        flag = references.resolve(key, written)
+        check_flag(flag, place.at("flags", key))
         flags[key] = flag
     return flags
 
@@ -86,7 +86,7 @@ def _read_experiments(
     flags: Mapping[str, Any], place: Place, bucketing: str
 ) -> dict[str, Experiment]:
     found = [
-        read_experiment(key, flag, place.flag(key), bucketing)
+        read_experiment(key, flag, place.at("flags", key), bucketing)
         for key, flag in flags.items()
         if is_experiment(flag)
     ]

@@ -18,19 +18,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a flag file: its source, the flag, and the steps from the top of the document."""
+    """A place in a flag file: its source, and the steps from the top of the document."""
 
     source: str
-    flag_key: str | None = None
     steps: tuple[str | int, ...] = ()
 
     def at(self, *steps: str | int) -> Place:
         """Give the place that these steps lead to from here."""
-        return Place(self.source, self.flag_key, (*self.steps, *steps))
+        return Place(self.source, (*self.steps, *steps))
 
-    def flag(self, flag_key: str) -> Place:
-        """Give the place of a flag, seen from the top of the document."""
-        return Place(self.source, flag_key, ("flags", flag_key))
+    @property
+    def flag_key(self) -> str | None:
+        """The key of the flag that the place is in, None outside of the flags."""
+        return str(self.steps[1]) if len(self.steps) > 1 and self.steps[0] == "flags" else None
 
     @property
     def json_path(self) -> str:

@@ -21,31 +21,32 @@ class References:
     def __init__(self, evaluators: dict[str, Any], place: Place) -> None:
         self._rules = evaluators
         self._order = {name: index for index, name in enumerate(evaluators)}
+        self._top = place
         self._budget = Budget(place)
 
-    def resolve(self, flag: Any, place: Place) -> Any:
+    def resolve(self, flag_key: str, flag: Any) -> Any:
         """Give a copy of a flag with each reference replaced by its rule."""
-        return self._resolve(flag, place, -1)
+        return self._resolve(flag, ("flags", flag_key), -1)
 
-    def _resolve(self, value: Any, place: Place, after: int) -> Any:
+    def _resolve(self, value: Any, steps: tuple[str | int, ...], after: int) -> Any:
         """Copy a value; only references to rules that stand later than `after` are replaced."""
-        self._budget.spend(len(place.steps))
+        self._budget.spend(len(steps))
         if isinstance(value, list):
-            return [self._resolve(item, place.at(i), after) for i, item in enumerate(value)]
+            return [self._resolve(item, (*steps, i), after) for i, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
         if len(value) == 1 and "$ref" in value:
-            return self._reference(value, place, after)
-        return {key: self._resolve(item, place.at(key), after) for key, item in value.items()}
+            return self._reference(value, steps, after)
+        return {key: self._resolve(item, (*steps, key), after) for key, item in value.items()}
 
-    def _reference(self, value: dict[str, Any], place: Place, after: int) -> Any:
+    def _reference(self, value: dict[str, Any], steps: tuple[str | int, ...], after: int) -> Any:
         name = value["$ref"]
         index = self._order.get(name, -1) if isinstance(name, str) else -1
         if index > after:
-            return self._resolve(self._rules[name], place, index)
-        if place.steps[2:3] == ("targeting",):
-            raise RefusedByFlagdError(place, *self._why(name))
-        return dict(value)
+            return self._resolve(self._rules[name], steps, index)
+        if steps[2:3] == ("targeting",):
+            raise RefusedByFlagdError(self._top.at(*steps), *self._why(name))
+        return {"$ref": self._resolve(name, (*steps, "$ref"), after)}
 
     def _why(self, name: Any) -> tuple[str, str]:
         if isinstance(name, str) and name in self._order:

@@ -8,7 +8,7 @@ from typing import Any
 from openfeature_triton.flagd_config.errors import MalformedFileError, Place, RefusedByFlagdError
 
 MAX_DEPTH = 100  # evaluators recurse; a service's stack has less room than an empty one
-MAX_VALUES = 2_000_000  # stops aliases and `$ref`s that multiply each other
+MAX_VALUES = 1_000_000  # stops aliases and `$ref`s that multiply each other
 
 
 class RepeatedKey(dict[str, Any]):
@@ -48,42 +48,47 @@ def too_deep(place: Place) -> RefusedByFlagdError:
 
 def check_values(value: Any, place: Place) -> None:
     """Raise FlagFileError unless all values are what JSON can hold, unambiguously."""
-    _check(value, place, len(place.steps), Budget(place))
+    _check(value, place, (), Budget(place))
 
 
-def _check(value: Any, place: Place, depth: int, budget: Budget) -> None:
-    budget.spend(depth)
+# Only the steps travel down, not a Place: making one costs more than checking a value.
+def _check(value: Any, top: Place, steps: tuple[str | int, ...], budget: Budget) -> None:
+    budget.spend(len(steps))
     if isinstance(value, dict):
-        _check_object(value, place, depth, budget)
+        _check_object(value, top, steps, budget)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check(item, place.at(index), depth + 1, budget)
+            _check(item, top, (*steps, index), budget)
     elif isinstance(value, str):
-        _check_text(value, place)
+        _check_text(value, top, steps)
     elif isinstance(value, float) and not math.isfinite(value):
         raise MalformedFileError(
-            place, f"{value} is not a number in JSON", "write a finite number, or a text"
+            top.at(*steps), f"{value} is not a number in JSON", "write a finite number, or a text"
         )
 
 
-def _check_object(value: dict[str, Any], place: Place, depth: int, budget: Budget) -> None:
+def _check_object(
+    value: dict[str, Any], top: Place, steps: tuple[str | int, ...], budget: Budget
+) -> None:
     if isinstance(value, RepeatedKey):
         raise MalformedFileError(
-            place.at(value.key),
+            top.at(*steps, value.key),
             f"the key {value.key!r} stands here twice, and readers silently keep the last one",
             "remove or rename one of the two",
         )
     for key, item in value.items():
-        _check_text(key, place)
-        _check(item, place.at(key), depth + 1, budget)
+        _check_text(key, top, steps)
+        _check(item, top, (*steps, key), budget)
 
 
-def _check_text(text: str, place: Place) -> None:
+def _check_text(text: str, top: Place, steps: tuple[str | int, ...]) -> None:
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError:
         raise MalformedFileError(
-            place,
+            top.at(*steps),
             f"the text {text[:40]!r} holds half of a surrogate pair, which is not Unicode",
             r"write the character itself, or both halves as \uD83D\uDE00",
         ) from None

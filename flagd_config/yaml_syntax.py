@@ -1,8 +1,9 @@
 """YAML to the values that JSON has, as flagd reads it.
 
-flagd reads YAML 1.2, where only `true` and `false` are booleans; PyYAML follows YAML 1.1, which
-turns the language `no` and the variants `on` and `off` into booleans, and dates into objects.
-So PyYAML only composes the nodes here, and this module gives them their values.
+flagd reads YAML 1.2, where only `true` and `false` are booleans. PyYAML's loaders follow YAML 1.1,
+which turns the language `no` and the variants `on` and `off` into booleans and dates into objects,
+and libyaml's composer crashes the process on deep nesting. So only PyYAML's stream of events is
+used, and this module gives the values.
 """
 
 from __future__ import annotations
@@ -14,26 +15,29 @@ from typing import Any, NoReturn
 import yaml
 
 from openfeature_triton.flagd_config.errors import MalformedFileError, Place
-from openfeature_triton.flagd_config.json_values import Budget, too_deep
+from openfeature_triton.flagd_config.json_values import MAX_DEPTH, too_deep
 
 _TAG = "tag:yaml.org,2002:"
-_NULLS = ("", "~", "null", "Null", "NULL")
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
-_BOOLEANS["FALSE"] = False
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,1000})")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONSTANTS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,999})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# Octal, hexadecimal, binary, underscores, infinities: read differently by YAML 1.1 and 1.2.
+_DISPUTED = re.compile(
+    r"[-+]?(0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_.]*|\.inf|\.nan)", re.IGNORECASE
+)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(text: str, place: Place) -> Any:
-    """Give the one document of a YAML text; raises MalformedFileError with line and column."""
+    """Give the one document of a YAML text; raises FlagFileError with line and column."""
     try:
-        node = yaml.compose(text, Loader=_LOADER)
-    except RecursionError:
-        raise too_deep(place) from None
+        return _Reader(yaml.parse(text, Loader=_LOADER), place).document()
     except yaml.YAMLError as error:
         raise _syntax_error(error, place) from error
-    return None if node is None else _Values(place).of(node, 0)
 
 
 def _syntax_error(error: yaml.YAMLError, place: Place) -> MalformedFileError:
@@ -48,77 +52,109 @@ def _syntax_error(error: yaml.YAMLError, place: Place) -> MalformedFileError:
     )
 
 
-class _Values:
-    """Turns nodes into values; aliases are followed, within the limits of one document."""
+class _Reader:
+    """Builds values from PyYAML's events; an alias gives the very value of its anchor."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, events: Iterator[Any], place: Place) -> None:
+        self._events = events
         self._place = place
-        self._budget = Budget(place)
+        self._anchors: dict[str, Any] = {}
 
-    def of(self, node: yaml.Node, depth: int) -> Any:
-        self._budget.spend(depth)
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
-            return self._mapping(node, depth)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
-            return [self.of(item, depth + 1) for item in node.value]
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
-        return self._fail(node, f"the tag {node.tag!r} has no meaning in a flag file")
+    def document(self) -> Any:
+        next(self._events)  # the stream starts
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return None
+        value = self._value(next(self._events), 0)
+        next(self._events)  # the document ends
+        event = next(self._events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            self._fail(event, "a second document starts here")
+        return value
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+    def _value(self, event: Any, depth: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if depth > MAX_DEPTH:
+            raise too_deep(self._place)
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._demand_tag(event, "seq")
+            value = self._sequence(depth)
+        else:
+            self._demand_tag(event, "map")
+            value = self._mapping(depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _alias(self, event: Any) -> Any:
+        if event.anchor not in self._anchors:
+            self._fail(event, f"the alias *{event.anchor} has no finished anchor before it")
+        return self._anchors[event.anchor]
+
+    def _sequence(self, depth: int) -> list[Any]:
+        items = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._value(event, depth + 1))
+        return items
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == _TAG + "merge":
-                for found in self._merged(value_node, depth):
-                    merged = found | merged
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if self._is_merge(event):
+                merged |= self._merged(next(self._events), depth)
                 continue
-            key = self._key(key_node)
+            key = self._value(event, depth + 1)
+            if not isinstance(key, str):
+                self._fail(event, "a key must be text")
             if key in own:
-                self._fail(key_node, f"the key {key!r} stands in this mapping twice")
-            own[key] = self.of(value_node, depth + 1)
+                self._fail(event, f"the key {key!r} stands in this mapping twice")
+            own[key] = self._value(next(self._events), depth + 1)
         return merged | own
 
-    def _merged(self, node: yaml.Node, depth: int) -> Iterator[dict[str, Any]]:
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        for part in parts:
-            if not isinstance(part, yaml.MappingNode):
-                self._fail(part, "`<<` merges mappings only")
-            self._budget.spend(depth + 1)
-            yield self._mapping(part, depth + 1)
+    @staticmethod
+    def _is_merge(event: Any) -> bool:
+        return isinstance(event, yaml.ScalarEvent) and event.implicit[0] and event.value == "<<"
 
-    def _key(self, node: yaml.Node) -> str:
-        key = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
-        if not isinstance(key, str):
-            self._fail(node, "a key must be text")
-        return key
+    def _merged(self, event: Any, depth: int) -> dict[str, Any]:
+        """Read what `<<` merges: one mapping or a list of them, the first of which wins."""
+        value = self._value(event, depth + 1)
+        merged: dict[str, Any] = {}
+        for part in value if isinstance(value, list) else [value]:
+            if not isinstance(part, dict):
+                self._fail(event, "`<<` merges mappings only")
+            merged = part | merged
+        return merged
 
-    def _scalar(self, node: yaml.ScalarNode) -> str | int | float | bool | None:
-        kind, text = node.tag.removeprefix(_TAG), str(node.value)
-        if kind in ("str", "timestamp", "value") or node.style in ("'", '"', "|", ">"):
+    def _scalar(self, event: Any) -> str | int | float | bool | None:
+        text = str(event.value)
+        kind = str(event.tag or "").removeprefix(_TAG)
+        if kind in ("!", "str") or (not kind and not event.implicit[0]):
             return text
-        if kind == "null" and text in _NULLS:
-            return None
-        if kind == "bool":
-            return _BOOLEANS.get(text, text)
-        if kind in ("int", "float"):
-            return self._number(node, text)
-        return self._fail(node, f"the tag {node.tag!r} has no meaning in a flag file")
-
-    def _number(self, node: yaml.Node, text: str) -> int | float | str:
+        if kind not in ("", "int", "float", "bool", "null"):
+            self._fail(event, f"the tag {event.tag} has no meaning in a flag file")
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
         if _INTEGER.fullmatch(text):
             return int(text)
-        if _FLOAT.fullmatch(text) and (not text.lstrip("+-").startswith("0") or "." in text):
+        if _FLOAT.fullmatch(text):
             return float(text)
-        if ":" in text:  # a time in YAML 1.1's base 60, plain text since YAML 1.2
-            return text
-        return self._fail(node, f"readers of YAML disagree about the number {text}")
+        if _DISPUTED.fullmatch(text):
+            self._fail(event, f"readers of YAML disagree about the number {text}")
+        return text
 
-    def _fail(self, node: yaml.Node, problem: str) -> NoReturn:
+    def _demand_tag(self, event: Any, kind: str) -> None:
+        if event.tag not in (None, "!", _TAG + kind):
+            self._fail(event, f"the tag {event.tag} has no meaning in a flag file")
+
+    def _fail(self, event: Any, problem: str) -> NoReturn:
         raise MalformedFileError(
             self._place,
             problem,
             "write plain JSON values: text in quotes, decimal numbers, each key once",
-            node.start_mark.line + 1,
-            node.start_mark.column + 1,
+            event.start_mark.line + 1,
+            event.start_mark.column + 1,
         )
