@@ -93,13 +93,12 @@ def test_repeated_key_has_its_path() -> None:
     assert (error.json_path, error.flag_key) == ("/flags/a/state", "a")
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 5_000, '{"a":' * 200 + "1" + "}" * 200, "[" * 102 + "]" * 102]
-)
-def test_deep_nesting_is_refused(text: str) -> None:
+@pytest.mark.parametrize("depth", [102, 2_000, 100_000])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+def test_deep_nesting_is_refused(start: str, end: str, depth: int) -> None:
     """Nesting that would exhaust an evaluator's stack is refused, however deep it is."""
-    error = _error(text)
-    assert isinstance(error, (RefusedByFlagdError, MalformedFileError))
+    error = _error(start * depth + "1" + end * depth)
+    assert isinstance(error, RefusedByFlagdError)
     assert "levels deep" in error.problem
 
 
