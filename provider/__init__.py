@@ -4,10 +4,89 @@ Law: knows no InfluxDB and no Flask; of this project it imports `flagd_config` a
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from openfeature_triton.provider.clients import TritonClients
+    from openfeature_triton.provider.errors import (
+        InvalidServiceError,
+        KeyringError,
+        MalformedKeyError,
+        MissingKeyError,
+        NotARegistryError,
+        ProviderError,
+        RegistryError,
+        RegistryUnavailableError,
+        ServiceExistsError,
+        UnknownServiceError,
+        WrongKeyError,
+    )
+    from openfeature_triton.provider.experiments import Call, Experiments
+    from openfeature_triton.provider.file_flags import FileFlags, FlagSource
+    from openfeature_triton.provider.foreign_errors import error_class
+    from openfeature_triton.provider.keyring import Keyring
+    from openfeature_triton.provider.registry import Registry
+    from openfeature_triton.provider.route import Route, RouteReason
+    from openfeature_triton.provider.service import Service
+    from openfeature_triton.provider.service_cache import ServiceCache
+    from openfeature_triton.provider.settings import ProviderSettings
+    from openfeature_triton.provider.triton_provider import TritonProvider
 
-_HOME: dict[str, str] = {}
+_HOME = {
+    "TritonClients": "clients",
+    "InvalidServiceError": "errors",
+    "KeyringError": "errors",
+    "MalformedKeyError": "errors",
+    "MissingKeyError": "errors",
+    "NotARegistryError": "errors",
+    "ProviderError": "errors",
+    "RegistryError": "errors",
+    "RegistryUnavailableError": "errors",
+    "ServiceExistsError": "errors",
+    "UnknownServiceError": "errors",
+    "WrongKeyError": "errors",
+    "Call": "experiments",
+    "Experiments": "experiments",
+    "FileFlags": "file_flags",
+    "FlagSource": "file_flags",
+    "error_class": "foreign_errors",
+    "Keyring": "keyring",
+    "Registry": "registry",
+    "Route": "route",
+    "RouteReason": "route",
+    "Service": "service",
+    "ServiceCache": "service_cache",
+    "ProviderSettings": "settings",
+    "TritonProvider": "triton_provider",
+}
+
+__all__ = [
+    "Call",
+    "Experiments",
+    "FileFlags",
+    "FlagSource",
+    "InvalidServiceError",
+    "Keyring",
+    "KeyringError",
+    "MalformedKeyError",
+    "MissingKeyError",
+    "NotARegistryError",
+    "ProviderError",
+    "ProviderSettings",
+    "Registry",
+    "RegistryError",
+    "RegistryUnavailableError",
+    "Route",
+    "RouteReason",
+    "Service",
+    "ServiceCache",
+    "ServiceExistsError",
+    "TritonClients",
+    "TritonProvider",
+    "UnknownServiceError",
+    "WrongKeyError",
+    "error_class",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,69 @@
+"""What can go wrong between a request and its Triton, and the one seam for foreign exceptions.
+
+    ProviderError
+    ├── RegistryError
+    │   ├── RegistryUnavailableError   the database can't be reached or opened
+    │   ├── NotARegistryError          the file is no database, or not one of ours
+    │   ├── UnknownServiceError        no row of that id
+    │   ├── ServiceExistsError         a row of that id is there already
+    │   └── InvalidServiceError        a field that can't work, told by its name
+    └── KeyringError
+        ├── MissingKeyError            credentials, and no key to open them
+        ├── MalformedKeyError          what was given is no Fernet key
+        └── WrongKeyError              no key opens this credential
+
+Each message says what to do next, and none holds a key or a credential.
+"""
+
+from __future__ import annotations
+
+
+class ProviderError(Exception):
+    """The base of what this folder raises."""
+
+
+class RegistryError(ProviderError):
+    """The registry of services could not give or take a service."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """The registry's database can't be reached or opened."""
+
+
+class NotARegistryError(RegistryError):
+    """What the URL names is not a registry of ours."""
+
+
+class UnknownServiceError(RegistryError):
+    """No service of that id is known."""
+
+    def __init__(self, service_id: str) -> None:
+        super().__init__(
+            f"service {service_id!r} is unknown to the registry — "
+            f"add it: openfeature-triton service add {service_id}"
+        )
+        self.service_id = service_id
+
+
+class ServiceExistsError(RegistryError):
+    """A service of that id is in the registry already."""
+
+
+class InvalidServiceError(RegistryError):
+    """A service that can't work; says which field of which service, never a credential."""
+
+
+class KeyringError(ProviderError):
+    """A credential can't be locked or opened."""
+
+
+class MissingKeyError(KeyringError):
+    """There is a credential, and no key was given."""
+
+
+class MalformedKeyError(KeyringError):
+    """What was given as a key is none."""
+
+
+class WrongKeyError(KeyringError):
+    """None of the keys opens the credential of a service."""

@@ -1,0 +1,73 @@
+"""Route: where one request goes, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pydantic import SecretStr
+
+from openfeature_triton.provider.service import Service
+
+
+class RouteReason(str, Enum):
+    """Why a request goes where it goes; all but EXPERIMENT mean the caller's own service."""
+
+    EXPERIMENT = "experiment"
+    SWITCHED_OFF = "switched_off"
+    NOT_READY = "not_ready"
+    NO_EXPERIMENT = "no_experiment"
+    NO_MATCH = "no_match"
+    NO_TARGETING_KEY = "no_targeting_key"
+    FLAG_ERROR = "flag_error"
+    UNKNOWN_SERVICE = "unknown_service"
+    UNPUBLISHED_SERVICE = "unpublished_service"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One request's way: the assignment if it is in an experiment, and the service to call.
+
+    `experiment`, `phase` and `variant` are empty unless `is_experiment`. `service` is None only
+    where the caller's own service is not known to the registry.
+    """
+
+    task_type: str
+    language: str
+    targeting_key: str | None
+    service_id: str
+    service: Service | None
+    reason: RouteReason
+    experiment: str = ""
+    phase: str = ""
+    variant: str = ""
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether the request is in an experiment."""
+        return self.reason is RouteReason.EXPERIMENT
+
+    @property
+    def model_name(self) -> str:
+        """The model's name on its Triton; empty where the service is unknown."""
+        return self.service.model_name if self.service else ""
+
+    @property
+    def model_version(self) -> str:
+        """The model's version; empty for the latest one."""
+        return self.service.model_version if self.service else ""
+
+    @property
+    def protocol(self) -> str:
+        """`http` or `grpc`; empty where the service is unknown."""
+        return self.service.protocol if self.service else ""
+
+    @property
+    def url(self) -> str:
+        """Triton's endpoint, `host:port`; empty where the service is unknown."""
+        return self.service.url if self.service else ""
+
+    @property
+    def credential(self) -> SecretStr | None:
+        """The key that the endpoint wants, masked in every repr."""
+        return self.service.credential if self.service else None

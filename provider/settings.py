@@ -1,0 +1,41 @@
+"""ProviderSettings: where flags and services come from, read from the environment at the edge."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProviderSettings(BaseSettings):
+    """Settings of the provider; each from `OFT_<NAME>`, frozen once read, secrets masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OFT_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    flags: str = Field(
+        default="flags.json",
+        description="the flag file (JSON, or YAML by its suffix)",
+        validation_alias=AliasChoices("OFT_FLAGS", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"),
+    )
+    registry: SecretStr = Field(
+        default=SecretStr("sqlite:///registry.db"),
+        description="the registry of services, an SQLAlchemy URL",
+    )
+    keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Fernet keys of the registry, comma separated; the first encrypts",
+    )
+    registry_ttl_s: float = Field(
+        default=30.0, gt=0, description="age at which services are read again"
+    )
+    experiments: bool = Field(
+        default=True, description="off: every request to its caller's own service"
+    )
+    bucketing: Literal["v3", "v2"] = Field(
+        default="v3", description="the generation of flagd's bucketing hash"
+    )
+    connect_timeout_s: float = Field(default=5.0, gt=0, description="for connecting to a Triton")
+    network_timeout_s: float = Field(default=60.0, gt=0, description="for one socket operation")

@@ -1,0 +1,43 @@
+"""Tally: counts by name, and says a trouble at most once a minute."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+_QUIET_S = 60.0
+
+
+class Tally:
+    """Counts that many threads raise, and a log that a failing dependency can't flood."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def count(self, name: str) -> None:
+        """Raise one count."""
+        with self._lock:
+            self._counts[name] += 1
+
+    def counts(self) -> Mapping[str, int]:
+        """A copy of all counts."""
+        with self._lock:
+            return dict(self._counts)
+
+    def trouble(self, message: str) -> None:
+        """Count a trouble; log it, with the present traceback, at most once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            self._counts[message] += 1
+            total = self._counts[message]
+            said_at, said_total = self._said.get(message, (-_QUIET_S, 0))
+            if now - said_at < _QUIET_S:
+                return
+            self._said[message] = (now, total)
+        self._log.warning("%s (%d since last said)", message, total - said_total, exc_info=True)

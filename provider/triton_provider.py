@@ -1,0 +1,298 @@
+"""TritonProvider: the OpenFeature provider that resolves a flag to a service on Triton."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
+from openfeature.provider import AbstractProvider, Metadata
+from openfeature.track import TrackingEventDetails
+
+from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.provider.catalogue import Match, first_match
+from openfeature_triton.provider.evaluator import Evaluator, failed
+from openfeature_triton.provider.file_flags import FileFlags, FlagSource
+from openfeature_triton.provider.keyring import Keyring
+from openfeature_triton.provider.registry import Registry
+from openfeature_triton.provider.route import RouteReason
+from openfeature_triton.provider.service import Service
+from openfeature_triton.provider.service_cache import ServiceCache
+from openfeature_triton.provider.settings import ProviderSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Services(Protocol):
+    """What a provider asks for a service; a `dict` will do."""
+
+    def get(self, service_id: str, /) -> Service | None:
+        """The service, or None if there is none of that id; never blocks for long or raises."""
+
+
+class Track(Protocol):
+    """Takes tracking events: `Recorder.track`, for one."""
+
+    def __call__(
+        self, name: str, context: EvaluationContext, details: TrackingEventDetails, /
+    ) -> None:
+        """Take one event."""
+
+
+class TritonProvider(AbstractProvider):
+    """Resolves experiments to Triton services; other flags pass through with flagd's semantics.
+
+    Args:
+        flags: a flag file's path, or any `FlagSource`.
+        services: the registry's cache, or a plain mapping of service id to `Service`.
+        on_track: gets every tracking event, e.g. `Recorder.track`.
+
+    Errors never leave it as exceptions: details carry OpenFeature's code and the caller's default.
+    """
+
+    def __init__(
+        self, flags: FlagSource | str | Path, services: Services, on_track: Track | None = None
+    ) -> None:
+        super().__init__()
+        self.services = services
+        self._source = FileFlags(flags) if isinstance(flags, (str, Path)) else flags
+        self._on_track = on_track
+        self._evaluator: Evaluator | None = None
+        self._trouble: Exception | None = None
+        self._announced: set[tuple[str, str]] = set()
+        self._track_failures = 0
+        self._swap = threading.Lock()
+
+    @classmethod
+    def open(
+        cls, settings: ProviderSettings | None = None, on_track: Track | None = None
+    ) -> TritonProvider:
+        """Connect flag file and registry as the settings (the environment, if not given) say.
+
+        Raises RegistryError or KeyringError where the registry can't be opened. `shutdown` closes
+        both.
+        """
+        settings = settings or ProviderSettings()
+        registry = Registry(settings.registry, Keyring.from_text(settings.keys))
+        cache = ServiceCache(registry, settings.registry_ttl_s)
+        return cls(FileFlags(settings.flags, bucketing=settings.bucketing), cache, on_track)
+
+    def get_metadata(self) -> Metadata:
+        """The provider's name, for hooks and telemetry."""
+        return Metadata("openfeature-triton")
+
+    # From the flag source to the evaluator
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002
+        """Start the flag source; raises ProviderNotReadyError if it has no good document yet.
+
+        The source goes on looking, so that a file which is mended later makes the provider ready.
+        """
+        if isinstance(self.services, ServiceCache):
+            self.services.start()
+        self._source.start(self._take_document, self._take_error)
+        if self._evaluator is None:
+            raise ProviderNotReadyError(str(self._trouble or "no flag document has arrived yet"))
+
+    def shutdown(self) -> None:
+        """Stop the flag source and the registry's cache; what they last held goes on answering."""
+        self._source.close()
+        if isinstance(self.services, ServiceCache):
+            self.services.close()
+
+    @property
+    def document(self) -> Document | None:
+        """The flag document in force, or None before the first good one."""
+        evaluator = self._evaluator
+        return evaluator.document if evaluator else None
+
+    def _take_document(self, document: Document) -> None:
+        try:
+            evaluator = Evaluator(document)
+        except Exception as error:  # noqa: BLE001 - flagd's own parser has the last word
+            self._take_error(error)
+            return
+        with self._swap:
+            previous, self._evaluator = self._evaluator, evaluator
+            recovered, self._trouble = self._trouble is not None, None
+        self._announce_phases(document)
+        details = ProviderEventDetails(flags_changed=_changed(previous, evaluator))
+        if recovered:
+            self.emit_provider_ready(details)
+        if previous is not None:
+            self.emit_provider_configuration_changed(details)
+
+    def _take_error(self, error: Exception) -> None:
+        self._trouble = error
+        kept = "the last good flags stay in force" if self._evaluator else "there are no flags yet"
+        _log.warning("%s (%s)", error, kept)
+        self.emit_provider_error(
+            ProviderEventDetails(message=str(error), error_code=ErrorCode.PARSE_ERROR)
+        )
+
+    def _announce_phases(self, document: Document) -> None:
+        """Tell each phase once, with its definition, when it first goes live."""
+        for experiment in document.experiments.values():
+            if (experiment.key, experiment.phase) not in self._announced:
+                self._announced.add((experiment.key, experiment.phase))
+                self.track("experiment_phase", EvaluationContext(), _phase_details(experiment))
+
+    # OpenFeature's surface
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        """A boolean flag, with flagd's semantics."""
+        return self._resolve(FlagType.BOOLEAN, flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self,
+        flag_key: str,
+        default_value: int,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[int]:
+        """An integer flag, with flagd's semantics."""
+        return self._resolve(FlagType.INTEGER, flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self,
+        flag_key: str,
+        default_value: float,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[float]:
+        """A float flag, with flagd's semantics."""
+        return self._resolve(FlagType.FLOAT, flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self,
+        flag_key: str,
+        default_value: str,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[str]:
+        """The `service_id` of an experiment's variant; any other string flag as it is."""
+        evaluator = self._evaluator
+        if evaluator is None or flag_key not in evaluator.document.experiments:
+            return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
+        details = self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        if details.variant is not None and isinstance(details.value, Mapping):
+            details.value = details.value["service_id"]
+        return details
+
+    def resolve_object_details(
+        self,
+        flag_key: str,
+        default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
+        """The service of a variant (never its credential); any other object flag as it is."""
+        return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Hand a tracking event to `on_track`; never raises, the first failure is logged."""
+        if self._on_track is None:
+            return
+        try:
+            self._on_track(
+                tracking_event_name,
+                evaluation_context or EvaluationContext(),
+                tracking_event_details or TrackingEventDetails(),
+            )
+        except Exception:  # noqa: BLE001 - the edge that must never fail a request
+            self._track_failures += 1
+            if self._track_failures == 1:
+                _log.warning("a tracking event was not taken; the request goes on", exc_info=True)
+
+    def match(self, task_type: str, context: EvaluationContext) -> Match | RouteReason:
+        """The experiment of a task type that takes a request, or the reason why none does."""
+        evaluator = self._evaluator
+        if evaluator is None:
+            return RouteReason.NOT_READY
+        return first_match(evaluator, task_type, context)
+
+    # From a variant to its service
+
+    def _resolve(
+        self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[Any]:
+        evaluator = self._evaluator
+        if evaluator is None:
+            return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
+        details = evaluator.resolve(flag_type, key, default, context)
+        if flag_type is FlagType.OBJECT and details.variant is not None:
+            return self._with_service(key, default, details)
+        return details
+
+    def _with_service(
+        self, key: str, default: Any, details: FlagResolutionDetails[Any]
+    ) -> FlagResolutionDetails[Any]:
+        """Put the service in the place of the `{"service": id}` that names it."""
+        service_id = named_service(details.value)
+        if service_id is None:
+            return details
+        service = self.services.get(service_id)
+        if service is None or not service.published:
+            state = "unknown to the registry" if service is None else "not published"
+            unusable = failed(
+                default,
+                ErrorCode.GENERAL,
+                f"flag {key!r}, variant {details.variant!r}: service {service_id!r} is {state}",
+            )
+            unusable.flag_metadata = details.flag_metadata
+            return unusable
+        details.value = _described(service)
+        return details
+
+
+def named_service(value: object) -> str | None:
+    """The id in a variant's `{"service": "<service_id>"}`; None for any other value."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        service_id = value.get("service")
+        return service_id if isinstance(service_id, str) else None
+    return None
+
+
+def _described(service: Service) -> dict[str, str]:
+    """What a flag's value may tell of a service: all but its credential."""
+    return {
+        "service_id": service.service_id,
+        "url": service.url,
+        "protocol": service.protocol,
+        "model_name": service.model_name,
+        "model_version": service.model_version,
+    }
+
+
+def _phase_details(experiment: Experiment) -> TrackingEventDetails:
+    """What is recorded of a phase when it opens."""
+    return TrackingEventDetails(
+        attributes={
+            "experiment": experiment.key,
+            "phase": experiment.phase,
+            "weights": json.dumps(dict(experiment.weights)),
+            "metadata": json.dumps(dict(experiment.metadata)),
+            "definition": experiment.definition,
+            "bucketing": json.loads(experiment.definition).get("bucketing", ""),
+        }
+    )
+
+
+def _changed(previous: Evaluator | None, present: Evaluator) -> list[str]:
+    """The keys of the flags that came, went or changed."""
+    before = previous.document.flags if previous else {}
+    after = present.document.flags
+    return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
