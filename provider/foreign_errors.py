@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import http.client
 import socket
 from collections.abc import Iterator
 
@@ -73,7 +74,7 @@ def _class_of(error: BaseException) -> str:
         return "cancelled"
     if isinstance(error, _TIMEOUTS) or type(error).__name__ in _TIMEOUT_NAMES:
         return "timeout"
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, http.client.HTTPException)):
         return "unreachable"
     if type(error).__name__ == "InferenceServerException":
         return _class_of_triton(error)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -55,6 +56,7 @@ services = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
 
+_FIRST = "check OFT_REGISTRY, or add a first service: openfeature-triton service add"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _URL = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}(?:/\S*)?")
@@ -87,10 +89,20 @@ class Registry:
         with _said_plainly(self.name):
             _metadata.create_all(self._engine)
 
-    def is_set_up(self) -> bool:
-        """Whether the table is there."""
+    def require(self) -> None:
+        """Raise NotARegistryError unless the table is there; creates nothing, not even a file."""
+        database = self._url.database
+        is_file = self._url.get_backend_name() == "sqlite" and database not in (
+            None,
+            "",
+            ":memory:",
+        )
+        if is_file and not Path(str(database)).exists():
+            raise NotARegistryError(f"there is no registry {self.name} yet — {_FIRST}")
         with _said_plainly(self.name):
-            return inspect(self._engine).has_table(services.name)
+            found = inspect(self._engine).has_table(services.name)
+        if not found:
+            raise NotARegistryError(f"{self.name} holds no registry — {_FIRST}")
 
     def get(self, service_id: str) -> Service:
         """One service. Raises UnknownServiceError."""
@@ -216,7 +228,12 @@ def _said_plainly(name: str) -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise _plain(name, str(error.orig).strip().splitlines()[0:1]) from None
-    except (SQLAlchemyError, ImportError) as error:
+    except ImportError as error:
+        raise RegistryUnavailableError(
+            f"the registry {name} needs the driver {error.name!r} — "
+            "install it, for PostgreSQL: pip install 'openfeature-triton[postgresql]'"
+        ) from None
+    except SQLAlchemyError as error:
         raise RegistryUnavailableError(
             f"the registry {name} can't be opened: {type(error).__name__} — check OFT_REGISTRY"
         ) from None
@@ -229,10 +246,7 @@ def _plain(name: str, said: list[str]) -> NotARegistryError | RegistryUnavailabl
             f"{name} is not a database ({problem}) — check OFT_REGISTRY, or move the file away"
         )
     if "no such table" in problem or "does not exist" in problem or "no such column" in problem:
-        return NotARegistryError(
-            f"{name} holds no registry ({problem}) — "
-            "add a first service: openfeature-triton service add"
-        )
+        return NotARegistryError(f"{name} holds no registry ({problem}) — {_FIRST}")
     return RegistryUnavailableError(
         f"the registry {name} can't be reached: {problem} — check OFT_REGISTRY and its server"
     )

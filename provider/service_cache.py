@@ -37,6 +37,7 @@ class ServiceCache:
     def start(self) -> None:
         """Read the registry now and from now on. Raises RegistryError, KeyringError at first."""
         self._closed.clear()
+        self._registry.require()
         self._read()
         self._watch()
 
