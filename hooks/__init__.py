@@ -4,10 +4,64 @@ Law: knows no Triton and no Flask, and imports no other folder of this project.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from openfeature_triton.hooks.errors import (
+        ForeignStoreError,
+        HooksError,
+        MissingStoreError,
+        NotADatabaseError,
+        StoreError,
+        StoreUnavailableError,
+        StoreUrlError,
+    )
+    from openfeature_triton.hooks.experiment_hook import ExperimentHook
+    from openfeature_triton.hooks.memory_sink import MemorySink
+    from openfeature_triton.hooks.recorder import Recorder
+    from openfeature_triton.hooks.series import Series
+    from openfeature_triton.hooks.settings import RecorderSettings
+    from openfeature_triton.hooks.sink import Point, Sink
+    from openfeature_triton.hooks.sql_sink import SqlSink
+    from openfeature_triton.hooks.stats import RecorderStats
 
-_HOME: dict[str, str] = {}
+__all__ = [
+    "ExperimentHook",
+    "ForeignStoreError",
+    "HooksError",
+    "MemorySink",
+    "MissingStoreError",
+    "NotADatabaseError",
+    "Point",
+    "Recorder",
+    "RecorderSettings",
+    "RecorderStats",
+    "Series",
+    "Sink",
+    "SqlSink",
+    "StoreError",
+    "StoreUnavailableError",
+    "StoreUrlError",
+]
+
+_HOME = {
+    "ExperimentHook": "experiment_hook",
+    "ForeignStoreError": "errors",
+    "HooksError": "errors",
+    "MemorySink": "memory_sink",
+    "MissingStoreError": "errors",
+    "NotADatabaseError": "errors",
+    "Point": "sink",
+    "Recorder": "recorder",
+    "RecorderSettings": "settings",
+    "RecorderStats": "stats",
+    "Series": "series",
+    "Sink": "sink",
+    "SqlSink": "sql_sink",
+    "StoreError": "errors",
+    "StoreUnavailableError": "errors",
+    "StoreUrlError": "errors",
+}
 
 
 def __getattr__(name: str) -> object:

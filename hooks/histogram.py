@@ -24,13 +24,13 @@ _LN_GAMMA = math.log(GAMMA)
 
 
 def bin_of(latency_ms: npt.ArrayLike) -> Ints:
-    """Give the bin of each latency, of the same shape; latencies in ms, at most `MAX_LATENCY_MS`."""
+    """Give the bin of each latency in ms, in the same shape."""
     latencies = np.clip(np.asarray(latency_ms, np.float64), MIN_LATENCY_MS, MAX_LATENCY_MS)
     return bin_of_ln(np.log(latencies))
 
 
 def bin_of_ln(ln_latency_ms: Floats) -> Ints:
-    """Give the bin of each natural logarithm of a latency in ms that is at least `MIN_LATENCY_MS`."""
+    """Give the bin of each ln of a latency in ms, at least that of `MIN_LATENCY_MS`."""
     bins = np.floor((ln_latency_ms - math.log(MIN_LATENCY_MS)) / _LN_GAMMA)
     return np.asarray(bins, np.int64)
 

@@ -75,7 +75,7 @@ def fit_tag(value: object) -> str:
 
 
 def fit_language(language: object) -> str:
-    """Give a BCP 47 tag in its canonical letters (`HI-in` gives `hi-IN`), empty text, or `other`."""
+    """Give a BCP 47 tag in its canonical letters (`HI-in`: `hi-IN`), empty text, or `other`."""
     tag = fit_tag(language).replace("_", "-").lower()
     if tag in ("", OTHER):
         return tag

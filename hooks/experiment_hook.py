@@ -1,0 +1,89 @@
+"""ExperimentHook: counts who was sent where, and how evaluating the flag went."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType
+from openfeature.hook import Hook, HookContext, HookHints
+
+from openfeature_triton.hooks.recorder import Recorder
+from openfeature_triton.hooks.series import Series
+
+_STARTED_NS = "openfeature_triton.started_ns"
+
+BAD_EVALUATION = "bad_evaluation"
+
+
+class ExperimentHook(Hook):
+    """Tells a recorder of each evaluation of an experiment's flag, and of each one that failed.
+
+    An exposure is an evaluation that gave a variant. All is done in `finally_after`, which can't
+    change the evaluation's outcome; `before` only looks at the clock, and can't raise.
+
+    Args:
+        recorder: takes the counts.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def before(self, hook_context: HookContext, hints: HookHints) -> None:  # noqa: ARG002
+        """Look at the clock."""
+        try:
+            hook_context.hook_data[_STARTED_NS] = perf_counter_ns()
+        except Exception:  # noqa: BLE001 - raising here would turn a good value into the default
+            self._recorder.refused(BAD_EVALUATION)
+
+    def finally_after(
+        self,
+        hook_context: HookContext,
+        details: FlagEvaluationDetails[FlagValueType],
+        hints: HookHints,  # noqa: ARG002
+    ) -> None:
+        """Count the evaluation, and the exposure if there was one."""
+        try:
+            self._count(hook_context, details)
+        except Exception:  # noqa: BLE001 - the SDK would log each one, with the request's context
+            self._recorder.refused(BAD_EVALUATION)
+
+    def _count(
+        self, hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType]
+    ) -> None:
+        is_experiment = details.flag_metadata.get("experiment") is True
+        if is_experiment or details.error_code:
+            self._recorder.evaluated(
+                details.flag_key,
+                details.variant or "",
+                str(details.reason or ""),
+                details.error_code.value if details.error_code else "",
+                _duration_us(hook_context),
+            )
+        series = exposed_series(hook_context, details)
+        if series is not None:
+            self._recorder.expose(series)
+
+
+def exposed_series(
+    hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType]
+) -> Series | None:
+    """Give whose exposure an evaluation is; None if it gave no variant of an experiment."""
+    known = details.flag_metadata
+    if known.get("experiment") is not True or "phase" not in known:
+        return None
+    if details.variant is None or details.error_code:
+        return None
+    return Series(
+        experiment=details.flag_key,
+        phase=str(known["phase"]),
+        variant=details.variant,
+        served=details.variant,
+        task_type=str(known.get("task_type", "")),
+        language=str(hook_context.evaluation_context.attributes.get("language", "")),
+    )
+
+
+def _duration_us(hook_context: HookContext) -> float:
+    """Give how long the evaluation took; nought if it ended before it began."""
+    started_ns = hook_context.hook_data.get(_STARTED_NS)
+    return (perf_counter_ns() - started_ns) / 1e3 if started_ns is not None else 0.0

@@ -1,0 +1,58 @@
+"""Stats: what the recorder says of itself."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStats:
+    """Counts since the process, or its fork, began to record. A moment's view while it runs.
+
+    Each outcome that was handed over is `accepted` or in `dropped`; each accepted one is
+    `recorded` once it is added up, or in `dropped`; each recorded one is `delivered` once the
+    store holds it.
+    """
+
+    accepted: int
+    recorded: int
+    delivered: int
+    exposures: int
+    evaluations: int
+    points_delivered: int
+    backlog_points: int
+    dropped: Mapping[str, int]
+    """What was not counted, by reason."""
+    refused_metrics: Mapping[str, int]
+    """Custom metrics that were left out of an outcome, by reason."""
+    collapsed: int
+    """How much was counted under `other` because there were too many series."""
+    ignored_events: int
+    """Tracking events that mean nothing to the recorder."""
+    failed_writes: int
+    last_error: str
+
+
+class Tally:
+    """Counts by reason that callers raise, off their usual path.
+
+    The background thread never takes this lock: a signal handler may be waiting for that thread
+    while the code it interrupted holds the lock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counts: Counter[str] = Counter()
+
+    def count(self, reason: str) -> None:
+        """Raise one count."""
+        with self._lock:
+            self._counts[reason] += 1
+
+    def counts(self) -> Counter[str]:
+        """Give a copy of all counts."""
+        with self._lock:
+            return Counter(self._counts)

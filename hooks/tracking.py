@@ -1,0 +1,75 @@
+"""Tracking: what an OpenFeature tracking event says, as the recorder takes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.track import TrackingEventDetails
+
+from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.series import OTHER, Series, fit_tag
+from openfeature_triton.hooks.sink import Point
+
+INFERENCE = "inference"
+EXPERIMENT_PHASE = "experiment_phase"
+
+MAX_FIELD_LENGTH = 1_000_000
+"""Of a text field, in bytes; InfluxDB refuses a longer one."""
+
+
+class Inference(NamedTuple):
+    """The arguments of `Recorder.record`, unchecked."""
+
+    series: Series
+    latency_ms: Any
+    error_class: Any
+    metrics: Any
+
+
+def inference(context: EvaluationContext | None, details: TrackingEventDetails | None) -> Inference:
+    """Read an `inference` event; what is missing is empty, or taken from the context.
+
+    Attributes: experiment, phase, variant, served (the variant if missing), task_type, language,
+    success, error_class, metrics. The event's value is the latency in ms.
+    """
+    given = _attributes(details)
+    around = context.attributes if context is not None else {}
+    variant = given.get("variant", "")
+    tags: tuple[Any, ...] = (  # whatever they are, the recorder makes them fit
+        given.get("experiment", ""),
+        given.get("phase", ""),
+        variant,
+        given.get("served", variant),
+        given.get("task_type", around.get("task_type", "")),
+        given.get("language", around.get("language", "")),
+    )
+    error_class = given.get("error_class") or (OTHER if given.get("success") is False else "")
+    latency_ms = details.value if details is not None else None
+    return Inference(Series(*tags), latency_ms, error_class, given.get("metrics"))
+
+
+def phase(details: TrackingEventDetails | None, time_ns: int) -> Point:
+    """Read an `experiment_phase` event.
+
+    ValueError if it names no experiment or phase, or a text is no text or too long.
+    """
+    given = _attributes(details)
+    tags = tuple((name, fit_tag(given.get(name, ""))) for name in schema.PHASE_TAGS)
+    if any(value in ("", OTHER) for _, value in tags):
+        raise ValueError("a phase needs the ids of its experiment and of itself")
+    return Point(
+        schema.PHASE, tags, time_ns, {name: _text(given, name) for name in schema.PHASE_FIELDS}
+    )
+
+
+def _attributes(details: TrackingEventDetails | None) -> Mapping[str, object]:
+    return details.attributes if details is not None else {}
+
+
+def _text(given: Mapping[str, object], name: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str) or "\0" in value or len(value.encode()) > MAX_FIELD_LENGTH:
+        raise ValueError(f"{name} is no text of at most {MAX_FIELD_LENGTH} bytes")
+    return str(value)

@@ -1,0 +1,276 @@
+"""Worker: the background thread of one process, and what it works on.
+
+It drains the inboxes into rollups, and writes what has changed. All that it counts is its own, so
+it takes no lock that a caller could hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from openfeature_triton.hooks import outcomes, schema
+from openfeature_triton.hooks.inbox import Inbox
+from openfeature_triton.hooks.metrics import Units, merged_units, number
+from openfeature_triton.hooks.outcomes import Outcome
+from openfeature_triton.hooks.rollups import Rollups
+from openfeature_triton.hooks.series import (
+    OTHER,
+    Evaluation,
+    Series,
+    fit_evaluation,
+    fit_series,
+)
+from openfeature_triton.hooks.settings import RecorderSettings
+from openfeature_triton.hooks.sink import Point, Sink, Tags
+
+_log = logging.getLogger(__name__)
+
+_DRAIN_S = 0.25
+_SLICE = 4096  # outcomes folded at once: under a millisecond of the interpreter's lock
+_RETRY_S = 0.1
+_MAX_PHASES = 1000
+
+BACKLOG_FULL = "backlog_full"
+INTERNAL_ERROR = "internal_error"
+BAD_DURATION = "bad_duration"
+CLOSED = "closed"
+
+
+class Request:
+    """A wish to have everything written: `done` is set when that was tried, or did not help.
+
+    Args:
+        timeout_s: how long it is tried again if the sink fails.
+        stop: whether the thread ends afterwards.
+    """
+
+    __slots__ = ("deadline_s", "delivered", "done", "stop")
+
+    def __init__(self, timeout_s: float = 0.0, *, stop: bool = False) -> None:
+        self.deadline_s = time.monotonic() + timeout_s
+        self.stop = stop
+        self.done = threading.Event()
+        self.delivered = False
+
+
+class Worker:
+    """Adds up and writes what callers leave in its inboxes.
+
+    Args:
+        sink: where points go.
+        settings: widths, intervals and bounds.
+        clock_ns: the wall clock, in ns since 1970.
+    """
+
+    def __init__(self, sink: Sink, settings: RecorderSettings, clock_ns: Callable[[], int]) -> None:
+        units = merged_units(settings.metrics)
+        bounds = settings.max_series, settings.max_pending
+        self.outcomes: Inbox[Series, Outcome] = Inbox(_fit(units), _COARSER_SERIES, *bounds)
+        self.exposures: Inbox[Series, None] = Inbox(_fit(units), _COARSER_SERIES, *bounds)
+        self.evaluations: Inbox[Evaluation, object] = Inbox(
+            fit_evaluation, _COARSER_EVALUATIONS, *bounds
+        )
+        self.phases: deque[Point] = deque(maxlen=_MAX_PHASES)
+        self.dropped: Counter[str] = Counter()
+        self.refused_metrics: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.last_error = ""
+        self.thread: threading.Thread | None = None
+        self._sink = sink
+        self._settings = settings
+        self._units = units
+        self._clock_ns = clock_ns
+        self._rollups = Rollups(_widths_ns(settings), secrets.randbelow)
+        self._new_phases: dict[Tags, Point] = {}
+        self._wake: SimpleQueue[Request] = SimpleQueue()
+        self._retired_ns = clock_ns()
+        self._in_trouble = False
+
+    @property
+    def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
+        """All inboxes."""
+        return self.outcomes, self.exposures, self.evaluations
+
+    @property
+    def backlog_points(self) -> int:
+        """How many points are held in memory, present windows among them."""
+        return len(self._rollups) + len(self._new_phases)
+
+    def start(self) -> None:
+        """Start the thread; RuntimeError where the interpreter can start none (any more)."""
+        thread = threading.Thread(target=self._run, name="openfeature-triton-recorder", daemon=True)
+        thread.start()
+        self.thread = thread
+
+    def ask(self, request: Request) -> None:
+        """Hand a request to the thread; safe in a signal handler."""
+        self._wake.put(request)
+
+    def serve(self, request: Request) -> None:
+        """Do at once what a request asks for; in the calling thread, so only if no thread runs."""
+        try:
+            self._fold_whatever_comes()
+            while not self.write() and time.monotonic() + _RETRY_S < request.deadline_s:
+                time.sleep(_RETRY_S)
+                self._fold_whatever_comes()
+            request.delivered = not self._rollups.changed() and not self._new_phases
+            if request.stop:
+                self._end()
+        finally:
+            request.done.set()
+
+    def _run(self) -> None:
+        due_s = time.monotonic() + self._settings.flush_s
+        wait_s = min(_DRAIN_S, self._settings.flush_s)
+        while True:
+            try:
+                request = self._wake.get(timeout=wait_s)
+            except Empty:
+                if time.monotonic() < due_s:
+                    self._fold_whatever_comes()
+                    continue
+                request = Request()
+            self.serve(request)
+            due_s = time.monotonic() + self._settings.flush_s
+            if request.stop:
+                return
+
+    def _fold_whatever_comes(self) -> None:
+        """Fold; the thread must outlive whatever callers left."""
+        try:
+            self.fold()
+        except Exception as error:  # noqa: BLE001
+            self._note(error)
+
+    def _end(self) -> None:
+        """Count what is not delivered for ever, and let go of the sink."""
+        points, lost = self._rollups.shed_all()
+        if points:
+            self.dropped[CLOSED] += lost
+            _log.warning("closed with %d points (%d outcomes) not written", points, lost)
+        try:
+            self._sink.close()
+        except Exception as error:  # noqa: BLE001 - there is nobody left who could act on it
+            self._note(error)
+
+    def fold(self) -> None:
+        """Add what waits to the present windows."""
+        now_ns = self._clock_ns()
+        self._rollups.turn_to(now_ns)
+        for series, waiting in self.exposures.drain(_SLICE):
+            self._add(schema.LIGHT, series, {schema.EXPOSURES: float(len(waiting))})
+            self.counts["exposures"] += len(waiting)
+        for evaluation, durations_us in self.evaluations.drain(_SLICE):
+            self._fold_evaluations(evaluation, durations_us)
+        self._fold_outcomes()
+        while self.phases:
+            point = self.phases.popleft()
+            self._new_phases.setdefault(point.tags, point)
+        if abs(now_ns - self._retired_ns) >= self._settings.window_s * 1e9:
+            self._retired_ns = now_ns
+            for inbox in self.inboxes:
+                inbox.retire()
+
+    def _fold_outcomes(self) -> None:
+        """Fold what waits in slices over many series, which numpy takes in one go."""
+        batches: list[tuple[Series, list[Outcome]]] = []
+        size = 0
+        for series, waiting in self.outcomes.drain(_SLICE):
+            if size + len(waiting) > _SLICE:
+                self._fold_slice(batches, size)
+                batches, size = [], 0
+            batches.append((series, waiting))
+            size += len(waiting)
+        self._fold_slice(batches, size)
+
+    def _fold_slice(self, batches: Sequence[tuple[Series, list[Outcome]]], size: int) -> None:
+        if not batches:
+            return
+        try:
+            folded = outcomes.fold(batches, self._units)
+        except Exception as error:  # noqa: BLE001 - a foreign object in an outcome may do anything
+            self._note(error)
+            self.dropped[INTERNAL_ERROR] += size
+            return
+        for (series, _), light, latency in zip(batches, folded.light, folded.latency, strict=True):
+            self._add(schema.LIGHT, series, light)
+            self._add(schema.LATENCY, series, latency)
+        self.counts["recorded"] += size - folded.refused.total()
+        self.dropped.update(folded.refused)
+        self.refused_metrics.update(folded.refused_metrics)
+
+    def _fold_evaluations(self, evaluation: Evaluation, durations_us: Sequence[object]) -> None:
+        checked = [number(duration_us) for duration_us in durations_us]
+        good = [value for value in checked if not isinstance(value, str) and value >= 0]
+        increments = {schema.COUNT: float(len(durations_us)), schema.DURATION_SUM: sum(good)}
+        if evaluation.error_code:
+            increments[schema.EVALUATION_ERRORS] = float(len(durations_us))
+        self._add(schema.EVALUATION, evaluation, increments)
+        self.counts["evaluations"] += len(durations_us)
+        if len(good) < len(durations_us):
+            self.dropped[BAD_DURATION] += len(durations_us) - len(good)
+
+    def _add(
+        self, measurement: str, key: Series | Evaluation, increments: outcomes.Increments
+    ) -> None:
+        tags = tuple(zip(key._fields, key, strict=True))
+        self._rollups.add(measurement, tags, increments)
+
+    def write(self) -> bool:
+        """Write what has changed; says whether all of it is delivered."""
+        points = [*self._new_phases.values(), *self._rollups.changed()]
+        if not points:
+            return True
+        try:
+            self._sink.write(points)
+        except Exception as error:  # noqa: BLE001 - a sink may fail as it likes; it is tried again
+            self._keep(error)
+            return False
+        self._new_phases.clear()
+        self.counts["delivered"] += self._rollups.settle()
+        self.counts["points_delivered"] += len(points)
+        if self._in_trouble:
+            self._in_trouble = False
+            _log.info("the store is written again")
+        return True
+
+    def _keep(self, error: Exception) -> None:
+        """Keep what could not be written, within bounds; say so when the trouble begins."""
+        self.counts["failed_writes"] += 1
+        self._note(error)
+        points, lost = self._rollups.shed(self._settings.max_backlog)
+        if points:
+            self.dropped[BACKLOG_FULL] += lost
+        if not self._in_trouble:
+            self._in_trouble = True
+            _log.warning("the store can't be written; counts are kept in memory: %s", error)
+
+    def _note(self, error: Exception) -> None:
+        self.last_error = f"{type(error).__name__}: {error}"[:500]
+
+
+def _widths_ns(settings: RecorderSettings) -> dict[str, int]:
+    light_ns, latency_ns = int(settings.window_s * 1e9), int(settings.latency_window_s * 1e9)
+    return {schema.LIGHT: light_ns, schema.LATENCY: latency_ns, schema.EVALUATION: light_ns}
+
+
+def _fit(units: Units) -> Callable[[Series], Series]:
+    task_types = frozenset(units)
+    return lambda series: fit_series(series, task_types)
+
+
+_COARSER_SERIES: tuple[Callable[[Series], Series], ...] = (
+    lambda series: series._replace(language=OTHER),
+    lambda series: Series(*([OTHER] * len(series))),
+)
+_COARSER_EVALUATIONS: tuple[Callable[[Evaluation], Evaluation], ...] = (
+    lambda evaluation: evaluation._replace(variant=OTHER),
+    lambda evaluation: Evaluation(*([OTHER] * len(evaluation))),
+)
