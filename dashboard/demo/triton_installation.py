@@ -1,0 +1,105 @@
+"""Where a real Triton comes from: the PATH, or the `nvidia-pytriton` wheel, fetched once."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+WHEEL = "nvidia-pytriton==0.7.0"
+_STUB = "triton_python_backend_stub"
+Say = Callable[[str], None]
+
+
+class TritonUnavailableError(Exception):
+    """A real Triton can't be had or started here; says why, and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A Triton: its program, its folder of backends, and where its libraries are."""
+
+    program: Path
+    backends: Path
+    libraries: str
+    source: str
+
+
+def find_triton(cache: Path, say: Say) -> Installation:
+    """Take Triton from the PATH, else from the wheel. Raises TritonUnavailableError."""
+    found = shutil.which("tritonserver")
+    if found:
+        program = Path(found).resolve()
+        return Installation(program, program.parents[1] / "backends", "", f"{found}")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise TritonUnavailableError(
+            f"there is no Triton wheel for {sys.platform} {platform.machine()}"
+        )
+    home = cache / WHEEL.replace("==", "-")
+    if not home.exists():
+        say(f"fetching Triton once ({WHEEL}, 144 MB) into {home} …")
+        _fetch(home)
+    return _unpacked(home)
+
+
+def _fetch(home: Path) -> None:
+    """Let pip unpack the wheel beside its place, then put it there in one step."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+        target = Path(folder) / "wheel"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+        done = subprocess.run(  # noqa: S603 - the command is ours
+            [*command, "--target", str(target), WHEEL],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise TritonUnavailableError(f"pip could not fetch {WHEEL}: {last}")
+        try:
+            target.rename(home)
+        except OSError:
+            if not home.exists():  # another process may have been quicker
+                raise
+
+
+def _unpacked(home: Path) -> Installation:
+    """Lay out the backend folder that the wheel's parts make up, for this Python."""
+    triton = home / "pytriton" / "tritonserver"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = triton / "python_backend_stubs" / version / _STUB
+    if not stub.exists():
+        raise TritonUnavailableError(f"{WHEEL} has no Python backend for Python {version}")
+    backends = home / f"backends-{version}"
+    if not backends.exists():
+        with tempfile.TemporaryDirectory(dir=home) as folder:
+            made = Path(folder) / "backends"
+            shutil.copytree(triton / "backends" / "python", made / "python")
+            (made / "python" / _STUB).symlink_to(stub)
+            try:
+                made.rename(backends)
+            except OSError:
+                if not backends.exists():
+                    raise
+    libraries = os.pathsep.join([str(home / "nvidia_pytriton.libs"), *_python_libraries()])
+    return Installation(triton / "bin" / "tritonserver", backends, libraries, WHEEL)
+
+
+def _python_libraries() -> list[str]:
+    """Where this Python's shared library lies; Triton's Python backend is linked to it."""
+    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
+    for folder in (sysconfig.get_config_var("LIBDIR"), str(Path(sys.base_prefix) / "lib")):
+        if folder and (Path(folder) / f"{name}.so.1.0").exists():
+            return [folder]
+    if ctypes.util.find_library(name.removeprefix("lib")) or sys.version_info[:2] == (3, 13):
+        return []  # the system's own, or the one that the wheel brings for 3.13
+    raise TritonUnavailableError(
+        f"Triton's Python backend needs {name}.so (Debian: apt-get install {name})"
+    )
