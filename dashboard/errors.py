@@ -1,0 +1,43 @@
+"""Errors: what this folder raises, and only at its start.
+
+DashboardError
+├── ListenError           the dashboard can't listen where it should; names the address
+│   ├── NotLoopbackError  the address can be reached from other machines
+│   └── PortTakenError    somebody else listens there
+└── PlotlyMissingError    the plotly package brings no plotly.min.js
+
+A store that can't be read raises the `StoreError` of `hooks`: while the dashboard runs, its pages
+say so, and recover with the store.
+"""
+
+from __future__ import annotations
+
+
+class DashboardError(Exception):
+    """Anything that `dashboard` raises on purpose."""
+
+
+class ListenError(DashboardError):
+    """The dashboard can't listen at an address.
+
+    Attributes:
+        host: the address.
+        port: the port.
+    """
+
+    def __init__(self, host: str, port: int, problem: str, advice: str) -> None:
+        super().__init__(f"{host}:{port}: {problem}; {advice}")
+        self.host = host
+        self.port = port
+
+
+class NotLoopbackError(ListenError):
+    """Others could read what the dashboard shows, and it can't yet ask who they are."""
+
+
+class PortTakenError(ListenError):
+    """Another program listens there."""
+
+
+class PlotlyMissingError(DashboardError):
+    """The plotly package does not hold the script that draws."""

@@ -1,0 +1,29 @@
+"""Settings of the dashboard, from the environment (`OFT_…`) where they are not given."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DashboardSettings(BaseSettings):
+    """What the dashboard reads, and where it listens."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OFT_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # the store's URL may hold a password
+    )
+
+    store: SecretStr = Field(
+        default=SecretStr("sqlite:///store.db"), description="SQLAlchemy URL of the store"
+    )
+    flags: str = Field(
+        default="flags.json", description="the flag file; without it no status can be shown"
+    )
+    host: str = Field(default="127.0.0.1", description="the address to listen on: loopback only")
+    port: int = Field(
+        default=8080, ge=0, le=65_535, description="the port to listen on; 0 takes a free one"
+    )
