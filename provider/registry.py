@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -30,14 +29,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from openfeature_triton.provider.errors import (
-    InvalidServiceError,
     NotARegistryError,
     RegistryUnavailableError,
     ServiceExistsError,
     UnknownServiceError,
 )
 from openfeature_triton.provider.keyring import Keyring
-from openfeature_triton.provider.service import Service
+from openfeature_triton.provider.service import Service, check_service
 
 _metadata = MetaData()
 services = Table(
@@ -57,9 +55,6 @@ services = Table(
 )
 
 _FIRST = "check OFT_REGISTRY, or add a first service: openfeature-triton service add"
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_URL = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}(?:/\S*)?")
 
 
 class Registry:
@@ -196,29 +191,6 @@ class Registry:
         )
 
 
-def check_service(service: Service) -> None:
-    """Raise InvalidServiceError for a service that can't work; a credential is never shown."""
-    for name in ("service_id", "task_type", "model_name"):
-        value = getattr(service, name)
-        if not value or not value.isprintable() or value != value.strip():
-            raise _invalid(service, name, f"{value!r} is empty or has spaces or control characters")
-    if service.protocol not in ("http", "grpc"):
-        raise _invalid(service, "protocol", f"{service.protocol!r} is neither http nor grpc")
-    if not _URL.fullmatch(service.url):
-        raise _invalid(service, "url", f"{service.url!r} is not host:port, without http://")
-    if not _HEADER_NAME.fullmatch(service.credential_header):
-        raise _invalid(service, "credential_header", "is not the name of a header")
-    credential = service.credential
-    if credential is not None and not _HEADER_VALUE.fullmatch(credential.get_secret_value()):
-        raise _invalid(
-            service, "credential", "has characters that a header can't carry (a line break?)"
-        )
-
-
-def _invalid(service: Service, field: str, problem: str) -> InvalidServiceError:
-    return InvalidServiceError(f"service {service.service_id!r}: {field}: {problem}")
-
-
 @contextmanager
 def _said_plainly(name: str) -> Iterator[None]:
     """Turn a database's exception into one that says what to do, without its parameters."""
@@ -254,7 +226,9 @@ def _plain(name: str, said: list[str]) -> NotARegistryError | RegistryUnavailabl
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
     """Let readers and a writer work at once, and wait rather than fail when they meet."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 5000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
+    try:
+        connection.execute("PRAGMA busy_timeout = 5000").close()
+        connection.execute("PRAGMA journal_mode = WAL").close()
+    except Exception:
+        connection.close()  # the pool has not heard of it yet
+        raise
