@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,6 +24,9 @@ class DashboardSettings(BaseSettings):
     )
     flags: str = Field(
         default="flags.json", description="the flag file; without it no status can be shown"
+    )
+    bucketing: Literal["v2", "v3"] = Field(
+        default="v3", description="the generation of flagd's bucketing hash, part of a phase's id"
     )
     host: str = Field(default="127.0.0.1", description="the address to listen on: loopback only")
     port: int = Field(

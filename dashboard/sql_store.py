@@ -23,7 +23,7 @@ from openfeature_triton.hooks.tables import phases, series, windows
 
 _NS_PER_DAY = 86_400 * 10**9
 _FIRST_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc).date()
-_GROUP = (
+_TAGS = (
     series.c.phase,
     series.c.variant,
     series.c.served,
@@ -62,10 +62,12 @@ class SqlStore:
 
     def totals(self, experiment: str) -> tuple[Totals, ...]:
         """Give the totals of one experiment, all there are; () for an unknown one."""
-        groups: dict[tuple[Any, ...], dict[str, float]] = {}
+        groups: dict[tuple[str, str, str, str, str, date], dict[str, float]] = {}
         with self._reading() as connection:
-            for *tags, day, field, value in connection.execute(_totals(experiment)):
-                groups.setdefault((*tags, _day(day)), {})[field] = value
+            rows = connection.execute(_totals(experiment))
+            for phase, variant, served, task_type, language, day, field, value in rows:
+                group = (phase, variant, served, task_type, language, _day(day))
+                groups.setdefault(group, {})[field] = value
         return tuple(Totals(*group, fields) for group, fields in groups.items())
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
@@ -117,7 +119,7 @@ def _traffic(experiment: str | None) -> Select[Any]:
 
 def _totals(experiment: str) -> Select[Any]:
     day = windows.c.time_ns // _NS_PER_DAY
-    group = (*_GROUP, day, windows.c.field)
+    group = (*_TAGS, day, windows.c.field)
     return (
         select(*group, func.sum(windows.c.value))
         .select_from(windows.join(series))

@@ -1,0 +1,116 @@
+"""Definitions: what an experiment is, from the flag file, or from what was recorded of its phases.
+
+The flag file is other people's, and changes while the dashboard runs: it is read for each page,
+and one that can't be read costs the page its status, not its numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from openfeature_triton.dashboard.store import Phase
+from openfeature_triton.flagd_config.document import read_document
+from openfeature_triton.flagd_config.errors import FlagFileError
+from openfeature_triton.flagd_config.experiment import Experiment
+
+Status = Literal["running", "disabled", "removed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The experiments of the flag file; None, and why, if it can't be read."""
+
+    source: str
+    experiments: Mapping[str, Experiment] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What is known of an experiment; what is not is empty.
+
+    `services` and `weights` are by variant. `phase` is the flag file's, which may have no traffic
+    yet. `status` is `removed` for a key that the flag file has not, `unknown` without a file.
+    """
+
+    key: str
+    status: Status
+    task_type: str = ""
+    languages: tuple[str, ...] = ()
+    control: str = ""
+    unit: str = ""
+    services: Mapping[str, str] | None = None
+    weights: Mapping[str, int] | None = None
+    owner: str = ""
+    hypothesis: str = ""
+    phase: str = ""
+
+
+def read_flags(path: str, bucketing: str = "v3") -> Flags:
+    """Read the flag file; never raises FlagFileError, but says what is wrong."""
+    try:
+        return Flags(path, read_document(path, bucketing=bucketing).experiments)
+    except FlagFileError as error:
+        return Flags(path, None, str(error))
+
+
+def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
+    """Give an experiment's definition; `phases` are its own, the oldest first."""
+    if flags.experiments is not None and key in flags.experiments:
+        return _from_flag(flags.experiments[key])
+    status: Status = "unknown" if flags.experiments is None else "removed"
+    newest = next(reversed(tuple(phases)), None)
+    return Definition(key, status) if newest is None else _from_phase(newest, status)
+
+
+def read_weights(phase: Phase) -> dict[str, int]:
+    """Give a recorded phase's weights by variant; {} if they are no such thing."""
+    weights = _read_object(phase.weights)
+    return {
+        variant: weight
+        for variant, weight in weights.items()
+        if isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0
+    }
+
+
+def _from_flag(experiment: Experiment) -> Definition:
+    return Definition(
+        key=experiment.key,
+        status="running" if experiment.enabled else "disabled",
+        task_type=experiment.task_type,
+        languages=experiment.languages,
+        control=experiment.control,
+        unit=experiment.unit,
+        services=dict(experiment.services),
+        weights=dict(experiment.weights),
+        owner=str(experiment.metadata.get("owner", "")),
+        hypothesis=str(experiment.metadata.get("hypothesis", "")),
+        phase=experiment.phase,
+    )
+
+
+def _from_phase(phase: Phase, status: Status) -> Definition:
+    said = {name: str(value) for name, value in _read_object(phase.metadata).items()}
+    return Definition(
+        key=phase.experiment,
+        status=status,
+        weights=read_weights(phase),
+        phase=phase.phase,
+        task_type=said.get("task_type", ""),
+        control=said.get("control", ""),
+        unit=said.get("unit", ""),
+        owner=said.get("owner", ""),
+        hypothesis=said.get("hypothesis", ""),
+    )
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    """Whoever wrote the store, its texts may be anything."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
