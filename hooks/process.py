@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import weakref
+from functools import partial
 from types import FrameType
 from typing import Protocol
 
@@ -18,8 +19,14 @@ class Recording(Protocol):
     def end(self) -> object:
         """Write what is pending, within a bounded time."""
 
-    def after_fork(self) -> None:
-        """Begin anew in a child process."""
+    def before_fork(self) -> None:
+        """Let what a child could not bear to find half-done come to its end."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
 
 
 def watch_exit(recording: Recording) -> None:
@@ -43,15 +50,19 @@ def forget_exit(recording: Recording) -> None:
 
 
 def watch_forks(recording: Recording) -> None:
-    """Call `after_fork` in each child. Can't be taken back, so it holds no reference."""
+    """Tell of each fork. Can't be taken back, so it holds no reference."""
     reference = weakref.ref(recording)
 
-    def begin_anew() -> None:
+    def tell(what: str) -> None:
         alive = reference()
         if alive is not None:
-            alive.after_fork()
+            getattr(alive, what)()
 
-    os.register_at_fork(after_in_child=begin_anew)
+    os.register_at_fork(
+        before=partial(tell, "before_fork"),
+        after_in_parent=partial(tell, "after_fork_in_parent"),
+        after_in_child=partial(tell, "after_fork_in_child"),
+    )
 
 
 class SigtermHandler:

@@ -87,8 +87,16 @@ class Recorder:
         self._outcomes = self._worker.outcomes.queues
         self._evaluations = self._worker.evaluations.queues
 
-    def after_fork(self) -> None:
-        """Leave to the parent what is the parent's; called in the child."""
+    def before_fork(self) -> None:
+        """Wait, within bounds, until nothing is being written."""
+        self._worker.pause()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on writing."""
+        self._worker.resume()
+
+    def after_fork_in_child(self) -> None:
+        """Leave to the parent what is the parent's."""
         self._begin()
         if self._closing is not None:
             self._turn_away()

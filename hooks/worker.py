@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _DRAIN_S = 0.25
 _SLICE = 4096  # outcomes folded at once: under a millisecond of the interpreter's lock
 _RETRY_S = 0.1
+_PAUSE_S = 2.0
 _MAX_PHASES = 1000
 
 BACKLOG_FULL = "backlog_full"
@@ -92,6 +93,8 @@ class Worker:
         self._wake: SimpleQueue[Request] = SimpleQueue()
         self._retired_ns = clock_ns()
         self._in_trouble = False
+        self._writing = threading.RLock()
+        self._pauses: dict[int, bool] = {}
 
     @property
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
@@ -108,6 +111,19 @@ class Worker:
         thread = threading.Thread(target=self._run, name="openfeature-triton-recorder", daemon=True)
         thread.start()
         self.thread = thread
+
+    def pause(self) -> None:
+        """Wait for a write to end, and let none begin: a fork is near.
+
+        A child that is forked in the middle of one would find the mutexes of SQLite's library
+        locked by a thread that it does not have. A write that takes too long is not waited for.
+        """
+        self._pauses[threading.get_ident()] = self._writing.acquire(timeout=_PAUSE_S)
+
+    def resume(self) -> None:
+        """Let writes begin again."""
+        if self._pauses.pop(threading.get_ident(), False):
+            self._writing.release()
 
     def ask(self, request: Request) -> None:
         """Hand a request to the thread; safe in a signal handler."""
@@ -156,7 +172,8 @@ class Worker:
             self.dropped[CLOSED] += lost
             _log.warning("closed with %d points (%d outcomes) not written", points, lost)
         try:
-            self._sink.close()
+            with self._writing:
+                self._sink.close()
         except Exception as error:  # noqa: BLE001 - there is nobody left who could act on it
             self._note(error)
 
@@ -229,7 +246,8 @@ class Worker:
         if not points:
             return True
         try:
-            self._sink.write(points)
+            with self._writing:
+                self._sink.write(points)
         except Exception as error:  # noqa: BLE001 - a sink may fail as it likes; it is tried again
             self._keep(error)
             return False

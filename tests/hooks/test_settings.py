@@ -1,0 +1,37 @@
+"""Settings of recording."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from openfeature_triton.hooks import RecorderSettings
+
+
+def test_the_environment_sets_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each field has its name in the environment."""
+    monkeypatch.setenv("OFT_WINDOW_S", "5")
+    monkeypatch.setenv("OFT_METRICS", '{"asr": {"pauses": "seconds"}}')
+    settings = RecorderSettings(flush_s=1)
+    assert (settings.window_s, settings.flush_s) == (5, 1)
+    assert settings.metrics == {"asr": {"pauses": "seconds"}}
+
+
+def test_a_stores_password_is_masked() -> None:
+    """The store's URL may hold a password, so it isn't shown."""
+    settings = RecorderSettings(store=SecretStr("postgresql://me:sentinel@host/db"))
+    assert "sentinel" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"window_s": 0}, {"flush_s": -1}, {"metrics": {"asr": {"not a name": ""}}}]
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
+    """A window of no width or a metric without a field's name is an error at the start."""
+    with pytest.raises(ValidationError):
+        RecorderSettings.model_validate(wrong)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """Each field has a description."""
+    assert all(field.description for field in RecorderSettings.model_fields.values())
