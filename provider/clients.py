@@ -138,7 +138,7 @@ class _ThreadsClients:
     """The clients of one thread, by service id, and the gevent hub that they run on."""
 
     def __init__(self) -> None:
-        from gevent import get_hub  # noqa: PLC0415 - tritonclient needs it, `--help` doesn't
+        from gevent import get_hub  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
 
         self.thread = threading.current_thread()
         self.pooled: dict[str, _Pooled] = {}
