@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import errno
 import http.server
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
+import gevent  # type: ignore[import-untyped]
+import greenlet
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from tritonclient.http import InferInput
@@ -21,7 +26,7 @@ from openfeature_triton.provider import (
     TritonClients,
     error_class,
 )
-from openfeature_triton.provider.foreign_errors import ERROR_CLASSES
+from openfeature_triton.provider.foreign_errors import BY_NAME, ERROR_CLASSES
 
 
 @contextmanager
@@ -94,6 +99,7 @@ def infer(url: str) -> str:
         (403, b"", "unauthorised"),
         (404, b'{"error": "unknown model"}', "invalid_request"),
         (500, b"<html>oops</html>", "server_error"),
+        (429, b'{"error": "too busy"}', "server_error"),
         (503, b'{"error": "busy"}', "server_error"),
         (504, b"", "timeout"),
     ],
@@ -163,6 +169,11 @@ def test_each_grpc_status_has_its_class(status: str, name: str) -> None:
         (asyncio.TimeoutError(), "timeout"),
         (concurrent.futures.TimeoutError(), "timeout"),
         (ConnectionResetError(), "unreachable"),
+        (OSError(errno.EHOSTUNREACH, "no route"), "unreachable"),
+        (FileNotFoundError(errno.ENOENT, "a lexicon"), "other"),
+        (gevent.Timeout(1), "timeout"),
+        (greenlet.GreenletExit(), "cancelled"),
+        (concurrent.futures.CancelledError(), "cancelled"),
         (asyncio.CancelledError(), "cancelled"),
         (KeyboardInterrupt(), "cancelled"),
         (SystemExit(), "cancelled"),
@@ -183,3 +194,47 @@ def test_the_cause_counts_where_a_service_wraps() -> None:
     assert error_class(wrapped) == "timeout"
     wrapped.__cause__ = wrapped
     assert error_class(wrapped) == "other"
+
+
+def test_an_answer_that_is_not_json_is_the_servers_error() -> None:
+    """A status of 200 and a page of some proxy's."""
+    with answering(200, b"<html>welcome</html>") as url:
+        assert infer(url) == "server_error"
+
+
+def test_what_does_not_speak_http_is_unreachable() -> None:
+    """Some other server listens on that port."""
+
+    def greet(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"220 mail.example ESMTP\r\n\r\n")
+
+    with listening(greet) as url:
+        assert infer(url) == "unreachable"
+
+
+def test_tritons_restricted_grpc_is_unauthorised() -> None:
+    """Triton says UNAVAILABLE where the restricted header is missing or wrong."""
+    message = "This protocol is restricted, expecting header 'triton-grpc-protocol-authorization'"
+    error = InferenceServerException(message, status="StatusCode.UNAVAILABLE")
+    assert error_class(error) == "unauthorised"
+
+
+def test_a_bare_grpc_error_has_the_class_of_its_code() -> None:
+    """As a stub raises it where tritonclient is not in between; nobody listens here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"127.0.0.1:{listener.getsockname()[1]}"
+    with grpc.insecure_channel(url) as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+        with pytest.raises(grpc.RpcError) as raised:
+            call(b"", timeout=5)
+    assert error_class(raised.value) == "unreachable"
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_each_name_in_the_table_is_an_exception_that_exists(name: str) -> None:
+    """A library that renames one is noticed here, not in production."""
+    module, _, kind = name.rpartition(".")
+    found = getattr(import_module(module), kind)
+    assert issubclass(found, BaseException)
+    assert f"{found.__module__}.{found.__qualname__}" == name or found is TimeoutError
