@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
@@ -224,14 +224,13 @@ def _opened(url: str | None, *, create: bool = False) -> Iterator[Registry]:
 
     settings = ProviderSettings()
     try:
-        keyring = Keyring.from_text(settings.keys)
-        registry = Registry(url or settings.registry, keyring)
-        if create:
-            registry.create_schema()
-        else:
-            registry.require()
-        yield registry
-        registry.close()
+        opened = Registry(url or settings.registry, Keyring.from_text(settings.keys))
+        with closing(opened) as registry:
+            if create:
+                registry.create_schema()
+            else:
+                registry.require()
+            yield registry
     except ProviderError as error:
         raise RegistryProblem(str(error)) from None
 
