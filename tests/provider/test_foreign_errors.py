@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 import gevent  # type: ignore[import-untyped]
-import greenlet
+import greenlet  # type: ignore[import-untyped]
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
