@@ -7,7 +7,6 @@ raise here; what can't be counted is refused, and counted by reason.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -25,8 +24,6 @@ from openfeature_triton.hooks.settings import RecorderSettings
 from openfeature_triton.hooks.sink import Sink
 from openfeature_triton.hooks.stats import RecorderStats, Tally
 from openfeature_triton.hooks.worker import CLOSED, Request, Worker
-
-_log = logging.getLogger(__name__)
 
 _STEP_S = 0.05
 
