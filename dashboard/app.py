@@ -1,0 +1,106 @@
+"""The application: pages, their JSON twins, and what keeps them safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from flask import Flask, Response, abort, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from openfeature_triton.dashboard import formats
+from openfeature_triton.dashboard.pages import KeyConverter, Pages
+from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
+from openfeature_triton.dashboard.security import protect
+from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import Store
+from openfeature_triton.hooks.errors import StoreError
+
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def create_app(
+    settings: DashboardSettings | None = None,
+    *,
+    store: Store | None = None,
+    clock: Callable[[], datetime] = _utc_now,
+) -> Flask:
+    """Make the dashboard, which only reads.
+
+    Args:
+        settings: read from the environment (`OFT_…`) if not given.
+        store: what to read; the SQL store of the settings if not given.
+        clock: the present time, in UTC.
+
+    StoreUrlError if the store's URL can't be one. A store that is not there yet is no error here:
+    the pages say so until it is.
+    """
+    settings = settings or DashboardSettings()
+    app = Flask(__name__)
+    app.json.sort_keys = False  # type: ignore[attr-defined] # the default provider has it
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.url_map.merge_slashes = False
+    app.url_map.converters["key"] = KeyConverter
+    protect(app)
+    _add_pages(app, Pages(store or SqlStore(settings.store), settings, clock))
+    _add_files(app)
+    _add_formats(app)
+    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(StoreError, _say_unreadable)
+    return app
+
+
+def _add_pages(app: Flask, pages: Pages) -> None:
+    app.add_url_rule("/", "experiments", pages.experiments)
+    app.add_url_rule("/experiments/<key:key>", "experiment", pages.experiment)
+    app.add_url_rule("/api/experiments", "experiments_json", pages.experiments_json)
+    app.add_url_rule("/api/experiments/<key:key>", "experiment_json", pages.experiment_json)
+
+
+def _add_files(app: Flask) -> None:
+    """Serve what pages are drawn with, each under a hash of its content and cached for ever."""
+    script, script_hash = read_plotly()
+    folder = Path(app.static_folder or "")
+    hashes = {path.name: content_hash(path.read_bytes()) for path in folder.iterdir()}
+
+    def plotly(name: str) -> Response:
+        if name != script_hash:
+            abort(404)
+        return Response(script, mimetype="text/javascript", headers={"Cache-Control": _FOREVER})
+
+    def remember(response: Response) -> Response:
+        if request.endpoint == "static" and request.args.get("v") in hashes.values():
+            response.headers["Cache-Control"] = _FOREVER
+        return response
+
+    app.add_url_rule("/plotly/<name>.js", "plotly", plotly)
+    app.after_request(remember)
+    app.jinja_env.globals.update(plotly_hash=script_hash, hashes=hashes)
+
+
+def _add_formats(app: Flask) -> None:
+    for shown in (formats.count, formats.percent, formats.decimals, formats.number, formats.minute):
+        app.add_template_filter(shown)
+    app.add_template_filter(formats.ago)
+    app.add_template_filter(formats.metric_name)
+
+
+def _refuse(error: HTTPException) -> ResponseReturnValue:
+    return _explain(error.code or 500, error.name, error.description or "")
+
+
+def _say_unreadable(error: StoreError) -> ResponseReturnValue:
+    return _explain(503, "The store can't be read", str(error))
+
+
+def _explain(code: int, title: str, text: str) -> ResponseReturnValue:
+    if request.path.startswith("/api/"):
+        return jsonify({"error": title, "detail": text}), code
+    return render_template("error.html", title=title, text=text), code

@@ -1,0 +1,52 @@
+"""Formats: numbers and times as a page shows them, with no more digits than they are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+
+NOTHING = "–"
+"""What stands where nothing was recorded."""
+
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def count(value: int | None) -> str:
+    """12345 → 12,345."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """0.5034 → 50.3 %, the space one that does not break."""
+    return NOTHING if share is None else f"{100 * share:.{decimals}f}\u00a0%"
+
+
+def decimals(values: Iterable[float | None]) -> int:
+    """Say how many decimals give each of these numbers three digits or more, at most three."""
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return 0
+    return min(max(2 - math.floor(math.log10(min(sizes))), 0), 3)
+
+
+def number(value: float | None, decimals: int = 0) -> str:
+    """1234.567 → 1,234.6 with one decimal."""
+    return NOTHING if value is None else f"{value:,.{decimals}f}"
+
+
+def minute(time: datetime | None) -> str:
+    """A time of UTC → 2026-11-24 02:40."""
+    return NOTHING if time is None else f"{time:%Y-%m-%d %H:%M}"
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits: 3 min ago."""
+    passed_s = max((now - time).total_seconds(), 0.0)
+    unit, size_s = next((each for each in _UNITS if passed_s >= each[1]), _UNITS[-1])
+    return f"{int(passed_s // size_s)}\u00a0{unit} ago"
+
+
+def metric_name(name: str) -> str:
+    """word_accuracy → Word accuracy."""
+    return name.replace("_", " ").capitalize()

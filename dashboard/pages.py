@@ -1,0 +1,86 @@
+"""Pages: reads the store and the flag file, and answers with HTML or JSON of the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Response, abort, jsonify, render_template, request
+from werkzeug.routing import PathConverter
+
+from openfeature_triton.dashboard.definitions import Flags, read_flags
+from openfeature_triton.dashboard.json_form import as_json
+from openfeature_triton.dashboard.report import Report, list_experiments, report
+from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.store import Store
+from openfeature_triton.hooks.metrics import DEFAULT_UNITS
+
+
+class KeyConverter(PathConverter):
+    """A flag's key as the rest of a path: any text, with slashes wherever it has them."""
+
+    regex = ".+"
+
+
+class Pages:
+    """What the dashboard answers with; all of it only reads.
+
+    Args:
+        store: what was recorded.
+        settings: where the flag file is.
+        clock: the present time, in UTC.
+    """
+
+    def __init__(
+        self, store: Store, settings: DashboardSettings, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    def experiments(self) -> str:
+        """Give the page of all experiments."""
+        flags, now = self._flags(), self._clock()
+        lines = list_experiments(self._store, flags, now)
+        return render_template("experiments.html", lines=lines, flags=flags, now=now)
+
+    def experiment(self, key: str) -> str:
+        """Give the page of one experiment, narrowed by `?phase=`; 404 for an unknown one."""
+        flags, now = self._flags(), self._clock()
+        found = self._report(key, flags, now)
+        units = DEFAULT_UNITS.get(found.line.definition.task_type, {})
+        return render_template(
+            "experiment.html", report=found, flags=flags, now=now, units=units, curves=_plot(found)
+        )
+
+    def experiments_json(self) -> Response:
+        """Give all experiments as JSON."""
+        lines = list_experiments(self._store, self._flags(), self._clock())
+        return jsonify({"experiments": as_json(lines)})
+
+    def experiment_json(self, key: str) -> Response:
+        """Give one experiment as JSON, narrowed by `?phase=`; 404 for an unknown one."""
+        return jsonify(as_json(self._report(key, self._flags(), self._clock())))
+
+    def _flags(self) -> Flags:
+        return read_flags(self._settings.flags, self._settings.bucketing)
+
+    def _report(self, key: str, flags: Flags, now: datetime) -> Report:
+        phase = request.args.get("phase", "")
+        found = report(self._store, flags, key, now, phase)
+        if found is None:
+            abort(404, f"no experiment {key!r}" + (f" with a phase {phase!r}" if phase else ""))
+        return found
+
+
+def _plot(found: Report) -> list[dict[str, object]]:
+    """The latency curves for the script that draws them, with no more digits than a pixel shows."""
+    return [
+        {
+            "variant": curve.variant,
+            "control": curve.variant == found.line.definition.control,
+            "latency_ms": [float(f"{value:.5g}") for value in curve.latency_ms],
+            "share": [round(value, 5) for value in curve.share],
+        }
+        for curve in found.curves
+    ]
