@@ -1,1 +1,1 @@
-"""dashboard.demo: the whole way of one request, on real parts, for somebody who types one command."""
+"""dashboard.demo: the whole way of one request, on real parts, for one command typed."""

@@ -1,52 +1,32 @@
-"""Two real speech recognisers that differ in how widely they search.
+"""Recogniser: pocketsphinx with its US English model over a grammar.
 
 Runs inside Triton's Python backend, too, beside its `model.py`: it imports nothing of this project.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-GRAMMAR = """#JSGF V1.0;
-grammar commands;
-public <command> = <turn> | <set> | <play> | <ask>;
-<turn> = turn (on | off) the (light | heater | fan | radio)
-         in the (kitchen | bedroom | garden | hall);
-<set> = set (a timer | an alarm) for (two | five | ten | fifteen | fifty) (minutes | hours);
-<play> = play some (quiet | loud | happy | sad) music;
-<ask> = what is the (time | weather | news | date);
-"""
-
-BEAMS: dict[str, dict[str, Any]] = {
-    "asr-careful": {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80, "topn": 16, "maxhmmpf": -1},
-    "asr-fast": {"beam": 1e-30, "wbeam": 1e-20, "pbeam": 1e-30, "ds": 2, "topn": 2},
-}
+Search = Mapping[str, float | int | bool]
+"""Options of pocketsphinx's search: the beams `beam`, `pbeam`, `wbeam` (probabilities: the smaller,
+the wider), how many densities are looked at (`topn`) of which senones (`compallsen`: all), and of
+which frames (`ds`: each n-th)."""
 
 
 class Recogniser:
-    """pocketsphinx with its US English model over a grammar of spoken commands."""
+    """Hears one utterance at a time; not for several threads at once."""
 
-    def __init__(self, name: str) -> None:
-        from pocketsphinx import Decoder, get_model_path  # noqa: PLC0415 - the extra `demo`
+    def __init__(self, grammar: str, search: Search) -> None:
+        from pocketsphinx import Decoder  # noqa: PLC0415 - the extra `demo`
 
-        model = Path(get_model_path()) / "en-us"
-        with tempfile.NamedTemporaryFile("w", suffix=".gram") as grammar:
-            grammar.write(GRAMMAR)
-            grammar.flush()
-            self._decoder = Decoder(
-                hmm=str(model / "en-us"),
-                dict=str(model / "cmudict-en-us.dict"),
-                jsgf=grammar.name,
-                loglevel="FATAL",
-                **BEAMS[name],
-            )
+        self._decoder = Decoder(lm=None, loglevel="FATAL", samprate=16_000, **search)
+        self._decoder.add_jsgf_string("commands", grammar)
+        self._decoder.activate_search("commands")
 
     def transcribe(self, samples: bytes) -> str:
-        """Hear 16-bit samples at 16 kHz, native byte order; the words, or nothing."""
+        """Hear 16-bit samples at 16 kHz, native byte order; gives the words, or nothing."""
         self._decoder.start_utt()
         self._decoder.process_raw(samples, full_utt=True)
         self._decoder.end_utt()
         found = self._decoder.hyp()
-        return found.hypstr if found else ""
+        return str(found.hypstr) if found else ""

@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from openfeature_triton.dashboard.demo.errors import TritonUnavailableError
+
 WHEEL = "nvidia-pytriton==0.7.0"
 _STUB = "triton_python_backend_stub"
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 Say = Callable[[str], None]
-
-
-class TritonUnavailableError(Exception):
-    """A real Triton can't be had or started here; says why, and what would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,10 @@ def find_triton(cache: Path, say: Say) -> Installation:
     found = shutil.which("tritonserver")
     if found:
         program = Path(found).resolve()
-        return Installation(program, program.parents[1] / "backends", "", f"{found}")
+        backends = program.parents[1] / "backends"
+        if _is_for_this_python(backends / "python" / _STUB):
+            return Installation(program, backends, "", found)
+        say(f"{found} has no Python backend for Python {_VERSION}; taking the wheel {WHEEL}")
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise TritonUnavailableError(
             f"there is no Triton wheel for {sys.platform} {platform.machine()}"
@@ -48,6 +50,11 @@ def find_triton(cache: Path, say: Say) -> Installation:
         say(f"fetching Triton once ({WHEEL}, 144 MB) into {home} …")
         _fetch(home)
     return _unpacked(home)
+
+
+def _is_for_this_python(stub: Path) -> bool:
+    """Whether the backend's stub is linked to this Python's library."""
+    return stub.exists() and f"libpython{_VERSION}.so".encode() in stub.read_bytes()
 
 
 def _fetch(home: Path) -> None:
@@ -73,11 +80,10 @@ def _fetch(home: Path) -> None:
 def _unpacked(home: Path) -> Installation:
     """Lay out the backend folder that the wheel's parts make up, for this Python."""
     triton = home / "pytriton" / "tritonserver"
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = triton / "python_backend_stubs" / version / _STUB
+    stub = triton / "python_backend_stubs" / _VERSION / _STUB
     if not stub.exists():
-        raise TritonUnavailableError(f"{WHEEL} has no Python backend for Python {version}")
-    backends = home / f"backends-{version}"
+        raise TritonUnavailableError(f"{WHEEL} has no Python backend for Python {_VERSION}")
+    backends = home / f"backends-{_VERSION}"
     if not backends.exists():
         with tempfile.TemporaryDirectory(dir=home) as folder:
             made = Path(folder) / "backends"
@@ -94,7 +100,7 @@ def _unpacked(home: Path) -> Installation:
 
 def _python_libraries() -> list[str]:
     """Where this Python's shared library lies; Triton's Python backend is linked to it."""
-    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
+    name = f"libpython{_VERSION}"
     for folder in (sysconfig.get_config_var("LIBDIR"), str(Path(sys.base_prefix) / "lib")):
         if folder and (Path(folder) / f"{name}.so.1.0").exists():
             return [folder]

@@ -1,7 +1,7 @@
 """A recogniser as a model of Triton's Python backend; copied beside `recogniser.py` as `model.py`.
 
-Tensors come and go by DLPack, and the text as UTF-8 bytes in a UINT8 tensor: the backend's own numpy
-conversions were built for numpy 1, and give empty arrays under numpy ≥ 2.
+Tensors come and go by DLPack, and the text as UTF-8 bytes in a UINT8 tensor: the backend's own
+conversions were built for numpy 1; under numpy ≥ 2 they give zeros for inputs, nothing for outputs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ class TritonPythonModel:
     """Hears the INT16 tensor `audio` and answers the UINT8 tensor `text`."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the recogniser that the model is named for."""
-        self._recogniser = Recogniser(json.loads(args["model_config"])["name"])
+        """Load the recogniser that the model's parameters describe."""
+        parameters = json.loads(args["model_config"])["parameters"]
+        self._recogniser = Recogniser(
+            parameters["grammar"]["string_value"],
+            json.loads(parameters["search"]["string_value"]),
+        )
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request of a batch."""

@@ -16,14 +16,12 @@ import urllib.request
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openfeature_triton.dashboard.demo import supervisor
-from openfeature_triton.dashboard.demo.triton_installation import (
-    Installation,
-    TritonUnavailableError,
-)
+from openfeature_triton.dashboard.demo.errors import TritonStartError
+from openfeature_triton.dashboard.demo.triton_installation import Installation
 
 _READY_S = 60.0
 _STOP_S = 10.0
@@ -35,12 +33,14 @@ class Model:
     """A model of the Python backend: its files by name, `model.py` among them, and its tensors.
 
     `inputs` and `outputs` map a tensor's name to its Triton data type; all have one free dimension.
+    `parameters` reach the model in its `model_config`.
     """
 
     name: str
     files: Mapping[str, Path]
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def running_triton(
     """Start Triton with these models, wait until they are ready, and stop it in the end.
 
     Inference without `credential` in the header `authorization` (gRPC:
-    `triton-grpc-protocol-authorization`) is answered with 403. Raises TritonUnavailableError.
+    `triton-grpc-protocol-authorization`) is answered with 403. Raises TritonStartError.
     """
     with tempfile.TemporaryDirectory(prefix="oft-triton-") as folder:
         home = Path(folder)
@@ -82,19 +82,17 @@ def _start(
         ports = _free_ports(2)
         log = home / f"triton-{attempt}.log"
         process = _launch(installation, home, log, ports, credential)
-        running = RunningTriton(
-            f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", process.pid, log
-        )
+        running = RunningTriton(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", process.pid, log)
         try:
             _wait_until_ready(process, running)
         except BaseException as error:
             _stop(process)
             clash = "already in use" in log.read_text(errors="replace")
-            if not (isinstance(error, TritonUnavailableError) and clash and attempt < _ATTEMPTS):
+            if not (isinstance(error, TritonStartError) and clash and attempt < _ATTEMPTS):
                 raise
         else:
             return process, running
-    raise TritonUnavailableError("Triton found no free port")
+    raise TritonStartError("Triton found no free port")
 
 
 def _launch(
@@ -118,7 +116,10 @@ def _launch(
     libraries = [installation.libraries, os.environ.get("LD_LIBRARY_PATH", "")]
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - the command is ours
-            [sys.executable, supervisor.__file__, prefix, str(installation.program), *options],
+            [
+                *(sys.executable, "-I", supervisor.__file__, prefix, str(home)),
+                *(str(installation.program), *options),
+            ],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -132,7 +133,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], running: RunningTriton) 
     while not _answers(f"http://{running.http_url}/v2/health/ready"):
         if process.poll() is not None or time.monotonic() > deadline:
             state = "ended" if process.poll() is not None else f"was not ready in {_READY_S:.0f} s"
-            raise TritonUnavailableError(f"Triton {state}. {_last_words(running.log)}")
+            raise TritonStartError(f"Triton {state}. {_last_words(running.log)}")
         time.sleep(0.05)
 
 
@@ -180,22 +181,30 @@ def _write_model(repository: Path, model: Model, environment: Path) -> None:
 
 
 def _config(model: Model, environment: Path) -> str:
-    """Write the model's configuration in protobuf's text format; JSON strings are valid there."""
+    """Write the model's configuration in protobuf's text format."""
 
     def tensors(kind: str, named: Mapping[str, str]) -> str:
         return "".join(
-            f"{kind} [ {{ name: {json.dumps(name)} data_type: TYPE_{type_} dims: [ -1 ] }} ]\n"
+            f"{kind} [ {{ name: {_quoted(name)} data_type: TYPE_{type_} dims: [ -1 ] }} ]\n"
             for name, type_ in named.items()
         )
 
+    parameters = {**model.parameters, "EXECUTION_ENV_PATH": str(environment)}
     return (
-        f"name: {json.dumps(model.name)}\nbackend: \"python\"\nmax_batch_size: 0\n"
+        f'name: {_quoted(model.name)}\nbackend: "python"\nmax_batch_size: 0\n'
         + tensors("input", model.inputs)
         + tensors("output", model.outputs)
         + "instance_group [ { count: 1 kind: KIND_CPU } ]\n"
-        + 'parameters { key: "EXECUTION_ENV_PATH" '
-        + f"value {{ string_value: {json.dumps(str(environment))} }} }}\n"
+        + "".join(
+            f"parameters {{ key: {_quoted(key)} value {{ string_value: {_quoted(value)} }} }}\n"
+            for key, value in parameters.items()
+        )
     )
+
+
+def _quoted(text: str) -> str:
+    """Quote a string for protobuf's text format, which takes JSON's escapes but one."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _free_ports(count: int) -> list[int]:
