@@ -14,8 +14,8 @@ import click
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from openfeature_triton.provider.registry import Registry
-    from openfeature_triton.provider.service import Service
+    from openfeature_triton.provider.registry import Record, Registry
+    from openfeature_triton.provider.settings import ProviderSettings
 
 
 class RegistryProblem(click.ClickException):
@@ -102,9 +102,10 @@ def add(
         credential=_read_credential(credential_file, ask=ask_credential),
         published=published,
     )
-    with _opened(registry, create=True) as opened:
-        opened.add(new)
-    _show([new], as_json=as_json)
+    with _opened(registry, must_exist=False) as opened:
+        opened.add(new, create_schema=True)
+        added = opened.record(service_id)
+    _show([added], as_json=as_json)
 
 
 @service.command("set")
@@ -134,11 +135,12 @@ def set_(
     """
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     credential = _read_credential(credential_file, ask=ask_credential)
-    if credential is not None:
-        given["credential"] = credential
     with _opened(registry) as opened:
-        changed = replace(opened.get(service_id), **given)
-        opened.update(changed)
+        before = opened.record(service_id).service
+        opened.update(
+            replace(before, credential=credential, **given), keep_credential=credential is None
+        )
+        changed = opened.record(service_id)
     _show([changed], as_json=as_json)
 
 
@@ -151,7 +153,8 @@ def list_(registry: str | None, *, as_json: bool) -> None:
     Example: openfeature-triton service list --json
     """
     with _opened(registry) as opened:
-        found = opened.list()
+        opened.verify()
+        found = opened.records()
     _show(found, as_json=as_json)
 
 
@@ -165,7 +168,8 @@ def show(service_id: str, registry: str | None, *, as_json: bool) -> None:
     Example: openfeature-triton service show asr-fast
     """
     with _opened(registry) as opened:
-        found = opened.get(service_id)
+        opened.verify(service_id)
+        found = opened.record(service_id)
     _show([found], as_json=as_json)
 
 
@@ -210,29 +214,41 @@ def unpublish(service_id: str, registry: str | None, *, as_json: bool) -> None:
 def _publish(service_id: str, registry: str | None, *, published: bool, as_json: bool) -> None:
     with _opened(registry) as opened:
         opened.publish(service_id, published=published)
-        changed = opened.get(service_id)
+        changed = opened.record(service_id)
     _show([changed], as_json=as_json)
 
 
 @contextmanager
-def _opened(url: str | None, *, create: bool = False) -> Iterator[Registry]:
+def _opened(url: str | None, *, must_exist: bool = True) -> Iterator[Registry]:
     """Open the registry of the option or the environment; its errors end in one line."""
     from openfeature_triton.provider.errors import ProviderError
     from openfeature_triton.provider.keyring import Keyring
     from openfeature_triton.provider.registry import Registry
-    from openfeature_triton.provider.settings import ProviderSettings
 
-    settings = ProviderSettings()
+    settings = _settings()
     try:
         opened = Registry(url or settings.registry, Keyring.from_text(settings.keys))
         with closing(opened) as registry:
-            if create:
-                registry.create_schema()
-            else:
+            if must_exist:
                 registry.require()
             yield registry
     except ProviderError as error:
         raise RegistryProblem(str(error)) from None
+
+
+def _settings() -> ProviderSettings:
+    """Read the environment; say which variable is no good, never what it holds."""
+    from pydantic import ValidationError
+
+    from openfeature_triton.provider.settings import ProviderSettings
+
+    try:
+        return ProviderSettings()
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise RegistryProblem(
+            f"a setting in the environment is no good — {'; '.join(wrong)}"
+        ) from None
 
 
 def _read_credential(file: IO[str] | None, *, ask: bool) -> SecretStr | None:
@@ -240,13 +256,20 @@ def _read_credential(file: IO[str] | None, *, ask: bool) -> SecretStr | None:
     from pydantic import SecretStr
 
     if file is not None:
-        return SecretStr(file.read().strip("\r\n"))
+        return SecretStr(_text_of(file))
     if ask:
         return SecretStr(click.prompt("Credential", hide_input=True, err=True))
     return None
 
 
-def _show(found: tuple[Service, ...] | list[Service], *, as_json: bool) -> None:
+def _text_of(file: IO[str]) -> str:
+    try:
+        return file.read().strip("\r\n")
+    except UnicodeDecodeError:
+        raise RegistryProblem(f"the credential in {file.name} is not UTF-8 text") from None
+
+
+def _show(found: tuple[Record, ...] | list[Record], *, as_json: bool) -> None:
     rows = [_described(each) for each in found]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -256,8 +279,9 @@ def _show(found: tuple[Service, ...] | list[Service], *, as_json: bool) -> None:
         _print_table(rows)
 
 
-def _described(each: Service) -> dict[str, Any]:
+def _described(record: Record) -> dict[str, Any]:
     """A service as one sees it: whether it has a credential, not which."""
+    each = record.service
     return {
         "service": each.service_id,
         "task": each.task_type,
@@ -265,7 +289,7 @@ def _described(each: Service) -> dict[str, Any]:
         "url": each.url,
         "model": each.model_name,
         "version": each.model_version or "latest",
-        "credential": f"in {each.credential_header}" if each.credential else "none",
+        "credential": f"in {each.credential_header}" if record.has_credential else "none",
         "published": each.published,
     }
 

@@ -20,6 +20,11 @@ class Keyring:
         parts = (part.strip() for part in keys.get_secret_value().split(","))
         return cls(tuple(SecretStr(part) for part in parts if part))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no key at all."""
+        return self._fernet is None
+
     @staticmethod
     def generate_key() -> SecretStr:
         """A new key."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from openfeature_triton.provider.errors import (
+    KeyringError,
     NotARegistryError,
     RegistryUnavailableError,
     ServiceExistsError,
@@ -57,6 +60,22 @@ services = Table(
 _FIRST = "check OFT_REGISTRY, or add a first service: openfeature-triton service add"
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as those see it who need no key: the service without its credential."""
+
+    service: Service
+    has_credential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a registry holds: the services, and what is wrong with the rows that are left out."""
+
+    services: tuple[Service, ...]
+    refused: tuple[KeyringError, ...]
+
+
 class Registry:
     """The table of services behind an SQLAlchemy URL.
 
@@ -75,7 +94,7 @@ class Registry:
         self.name = self._url.render_as_string(hide_password=True)
         self._keyring = keyring
         with _said_plainly(self.name):
-            self._engine = create_engine(self._url, hide_parameters=True, pool_pre_ping=True)
+            self._engine = create_engine(self._url, hide_parameters=True, **self._pooling())
         if self._url.get_backend_name() == "sqlite":
             event.listen(self._engine, "connect", _set_up_sqlite)
 
@@ -86,39 +105,60 @@ class Registry:
 
     def require(self) -> None:
         """Raise NotARegistryError unless the table is there; creates nothing, not even a file."""
-        database = self._url.database
-        is_file = self._url.get_backend_name() == "sqlite" and database not in (
-            None,
-            "",
-            ":memory:",
-        )
-        if is_file and not Path(str(database)).exists():
-            raise NotARegistryError(f"there is no registry {self.name} yet — {_FIRST}")
+        self._require_file()
         with _said_plainly(self.name):
             found = inspect(self._engine).has_table(services.name)
         if not found:
             raise NotARegistryError(f"{self.name} holds no registry — {_FIRST}")
 
     def get(self, service_id: str) -> Service:
-        """One service. Raises UnknownServiceError."""
-        query = select(services).where(services.c.service_id == service_id)
-        with _said_plainly(self.name), self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise UnknownServiceError(service_id)
-        return self._service(row)
+        """One service. Raises UnknownServiceError, KeyringError."""
+        return self._service(self._row_of(service_id))
 
     def list(self) -> tuple[Service, ...]:
-        """All services, ordered by task type and id."""
-        query = select(services).order_by(services.c.task_type, services.c.service_id)
-        with _said_plainly(self.name), self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(self._service(row) for row in rows)
+        """All services, ordered by task type and id. Raises KeyringError for the first it can't."""
+        return tuple(self._service(row) for row in self._rows())
 
-    def add(self, service: Service) -> None:
-        """Add a service. Raises ServiceExistsError, InvalidServiceError."""
+    def load(self) -> Loaded:
+        """All services whose credentials open; one row's wrong key costs only that row.
+
+        Raises KeyringError where no credential opens at all: then it is the key that is wrong.
+        """
+        services, refused = [], []
+        for row in self._rows():
+            try:
+                services.append(self._service(row))
+            except KeyringError as error:
+                refused.append(error)
+        if refused and not any(each.credential is not None for each in services):
+            raise refused[0]
+        return Loaded(tuple(services), tuple(refused))
+
+    def record(self, service_id: str) -> Record:
+        """One service without its credential; needs no key. Raises UnknownServiceError."""
+        return _record(self._row_of(service_id))
+
+    def records(self) -> tuple[Record, ...]:
+        """All services without their credentials, ordered by task type and id; needs no key."""
+        return tuple(_record(row) for row in self._rows())
+
+    def verify(self, service_id: str | None = None) -> None:
+        """Raise WrongKeyError where keys were given and a credential does not open with them."""
+        if self._keyring.is_empty:
+            return
+        for row in self._rows() if service_id is None else [self._row_of(service_id)]:
+            self._service(row)
+
+    def add(self, service: Service, *, create_schema: bool = False) -> None:
+        """Add a service. Raises ServiceExistsError, InvalidServiceError, KeyringError.
+
+        With `create_schema`, the table is made first, but not for a service that is refused.
+        """
         now = datetime.now(timezone.utc)
         values = {**self._row(service), "created_at": now, "updated_at": now}
+        if create_schema:
+            self.create_schema()
+        self._require_file()
         try:
             with _said_plainly(self.name), self._engine.begin() as connection:
                 connection.execute(insert(services).values(**values))
@@ -128,9 +168,14 @@ class Registry:
                 f"change it: openfeature-triton service set {service.service_id}"
             ) from None
 
-    def update(self, service: Service) -> None:
-        """Replace a service. Raises UnknownServiceError, InvalidServiceError."""
+    def update(self, service: Service, *, keep_credential: bool = False) -> None:
+        """Replace a service. Raises UnknownServiceError, InvalidServiceError.
+
+        With `keep_credential`, the stored one stays whatever `service` holds; no key is needed.
+        """
         values = {**self._row(service), "updated_at": datetime.now(timezone.utc)}
+        if keep_credential:
+            del values["credential"]
         self._change(
             service.service_id,
             update(services).where(services.c.service_id == service.service_id).values(**values),
@@ -154,7 +199,36 @@ class Registry:
         """Leave the connections to the parent process, after a fork."""
         self._engine.dispose(close=False)
 
+    def _pooling(self) -> dict[str, Any]:
+        """A file is opened for each use: a file that was put in its place is then seen."""
+        return {"poolclass": NullPool} if self._is_file() else {"pool_pre_ping": True}
+
+    def _is_file(self) -> bool:
+        is_sqlite = self._url.get_backend_name() == "sqlite"
+        return is_sqlite and self._url.database not in (None, "", ":memory:")
+
+    def _require_file(self) -> None:
+        """Raise NotARegistryError where there is no file; SQLite would make an empty one."""
+        if self._is_file() and not Path(str(self._url.database)).exists():
+            raise NotARegistryError(f"there is no registry {self.name} yet — {_FIRST}")
+
+    def _rows(self) -> Sequence[Row[Any]]:
+        self._require_file()
+        query = select(services).order_by(services.c.task_type, services.c.service_id)
+        with _said_plainly(self.name), self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+    def _row_of(self, service_id: str) -> Row[Any]:
+        self._require_file()
+        query = select(services).where(services.c.service_id == service_id)
+        with _said_plainly(self.name), self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownServiceError(service_id)
+        return row
+
     def _change(self, service_id: str, statement: Any) -> None:
+        self._require_file()
         with _said_plainly(self.name), self._engine.begin() as connection:
             changed = connection.execute(statement).rowcount
         if not changed:
@@ -178,17 +252,24 @@ class Registry:
 
     def _service(self, row: Row[Any]) -> Service:
         locked = row.credential
-        return Service(
-            service_id=row.service_id,
-            task_type=row.task_type,
-            protocol=row.protocol,
-            url=row.url,
-            model_name=row.model_name,
-            model_version=row.model_version,
-            credential_header=row.credential_header,
+        return replace(
+            _record(row).service,
             credential=None if locked is None else self._keyring.open(row.service_id, locked),
-            published=row.published,
         )
+
+
+def _record(row: Row[Any]) -> Record:
+    service = Service(
+        service_id=row.service_id,
+        task_type=row.task_type,
+        protocol=row.protocol,
+        url=row.url,
+        model_name=row.model_name,
+        model_version=row.model_version,
+        credential_header=row.credential_header,
+        published=row.published,
+    )
+    return Record(service, has_credential=row.credential is not None)
 
 
 @contextmanager

@@ -61,7 +61,9 @@ def check_service(service: Service) -> None:
     credential = service.credential
     if credential is not None and not _HEADER_VALUE.fullmatch(credential.get_secret_value()):
         raise _invalid(
-            service, "credential", "has characters that a header can't carry (a line break?)"
+            service,
+            "credential",
+            "is empty or has characters that a header can't carry (a line break?)",
         )
 
 

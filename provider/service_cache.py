@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Mapping
 
+from openfeature_triton.provider.errors import KeyringError
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
@@ -79,9 +80,19 @@ class ServiceCache:
                 self._tally.trouble("the registry could not be read; the last known services stay")
 
     def _read(self) -> None:
-        self._services = {service.service_id: service for service in self._registry.list()}
+        loaded = self._registry.load()
+        self._services = {service.service_id: service for service in loaded.services}
+        for error in loaded.refused:
+            self._leave_out(error)
         self._read_at = time.monotonic()
         self._tally.count("registry_read")
+
+    def _leave_out(self, error: KeyringError) -> None:
+        """Count and log a service whose credential can't be opened; the others are served."""
+        try:
+            raise error
+        except KeyringError:
+            self._tally.trouble("a service was left out, its credential can't be opened")
 
     def _start_again(self) -> None:
         """A forked child has the services but neither thread nor connections of its own."""

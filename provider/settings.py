@@ -12,7 +12,11 @@ class ProviderSettings(BaseSettings):
     """Settings of the provider; each from `OFT_<NAME>`, frozen once read, secrets masked."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OFT_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="OFT_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # what is refused may be a key or a password
     )
 
     flags: str = Field(

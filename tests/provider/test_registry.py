@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from openfeature_triton.provider import (
     InvalidServiceError,
     Keyring,
+    MissingKeyError,
     NotARegistryError,
     Registry,
     RegistryError,
@@ -205,3 +206,69 @@ def test_many_threads_write_at_once(registry: Registry) -> None:
         thread.join()
     assert not failures
     assert len(registry.list()) == 16
+
+
+def other_key(path: Path) -> Registry:
+    """The same file, opened with another key."""
+    return Registry(f"sqlite:///{path}", Keyring((Keyring.generate_key(),)))
+
+
+def test_one_row_under_another_key_costs_only_itself(registry: Registry, path: Path) -> None:
+    """A row that was left behind by a rotation does not take the other services away."""
+    registry.add(SERVICE)
+    other = other_key(path)
+    other.add(replace(SERVICE, service_id="asr-odd"))
+    loaded = registry.load()
+    assert [each.service_id for each in loaded.services] == ["asr-fast"]
+    assert ["asr-odd" in str(each) for each in loaded.refused] == [True]
+
+
+def test_a_key_that_opens_nothing_is_the_wrong_key(registry: Registry, path: Path) -> None:
+    """Then loading fails as a whole, so that the last known services stay."""
+    registry.add(SERVICE)
+    registry.add(replace(SERVICE, service_id="asr-open", credential=None))
+    with pytest.raises(WrongKeyError, match="asr-fast"):
+        other_key(path).load()
+
+
+def test_records_need_no_key(registry: Registry, path: Path) -> None:
+    """Who looks at services, or publishes them, need not be able to open their credentials."""
+    registry.add(SERVICE)
+    keyless = Registry(f"sqlite:///{path}", Keyring())
+    keyless.publish("asr-fast", published=False)
+    record = keyless.record("asr-fast")
+    assert record.has_credential
+    assert record.service == replace(SERVICE, credential=None, published=False)
+    keyless.update(replace(record.service, url="127.0.0.1:9000"), keep_credential=True)
+    assert registry.get("asr-fast") == replace(SERVICE, url="127.0.0.1:9000", published=False)
+
+
+def test_a_file_put_in_the_place_of_another_is_seen(registry: Registry, path: Path) -> None:
+    """A registry that is restored or deployed by a rename reaches those who have it open."""
+    assert registry.list() == ()
+    newer = path.with_name("newer.db")
+    made = Registry(f"sqlite:///{newer}", Keyring())
+    made.add(replace(SERVICE, credential=None), create_schema=True)
+    made.close()
+    newer.replace(path)
+    assert [each.service_id for each in registry.list()] == ["asr-fast"]
+
+
+def test_a_file_that_goes_away_is_not_made_anew(registry: Registry, path: Path) -> None:
+    """SQLite would leave an empty file that hides what happened."""
+    path.unlink()
+    for ask in (registry.list, registry.load, lambda: registry.remove("asr-fast")):
+        with pytest.raises(NotARegistryError, match="no registry"):
+            ask()
+    assert not path.exists()
+
+
+def test_a_service_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
+    """Neither for a field that can't work nor for want of a key."""
+    path = tmp_path / "new.db"
+    keyless = Registry(f"sqlite:///{path}", Keyring())
+    with pytest.raises(InvalidServiceError, match="url"):
+        keyless.add(replace(SERVICE, url="h:99999"), create_schema=True)
+    with pytest.raises(MissingKeyError):
+        keyless.add(SERVICE, create_schema=True)
+    assert not path.exists()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from openfeature_triton.provider import (
     Keyring,
@@ -106,3 +107,19 @@ def test_a_forked_child_reads_the_registry_itself(cache: ServiceCache, registry:
     registry.update(replace(SERVICE, model_version="7"))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     until(lambda: getattr(cache.get("asr-fast"), "model_version", "") == "7")
+
+
+def test_a_credential_that_cannot_be_opened_costs_only_its_service(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are served; the log names the one that is left out."""
+    keys = [Keyring((Keyring.generate_key(),)) for _ in range(2)]
+    for service_id, keyring in zip(("good", "odd"), keys, strict=True):
+        service = replace(SERVICE, service_id=service_id, credential=SecretStr("k"))
+        Registry(f"sqlite:///{path}", keyring).add(service, create_schema=True)
+    cache = ServiceCache(Registry(f"sqlite:///{path}", keys[0]))
+    cache.start()
+    assert cache.get("good") is not None
+    assert cache.get("odd") is None
+    assert "'odd'" in caplog.text
+    cache.close()

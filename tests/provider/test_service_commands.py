@@ -89,7 +89,7 @@ def test_a_failing_command_says_why_and_ends_with_2(folder: Path) -> None:
     broken = add(given=f"{SENTINEL}\nx: y")
     assert broken.exit_code == 2
     assert "credential" in broken.output
-    assert listed() == []
+    assert not list(folder.iterdir())
     assert add().exit_code == 0
     again = add()
     assert again.exit_code == 2
@@ -111,3 +111,47 @@ def test_a_wrong_key_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert malformed.exit_code == 2
     assert "keygen" in malformed.output
     assert folder.exists()
+
+
+def test_looking_and_publishing_need_no_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who sets or uses a credential needs the key."""
+    assert folder
+    assert add().exit_code == 0
+    monkeypatch.delenv("OFT_KEYS")
+    for command in (("list",), ("show", "asr-fast"), ("unpublish", "asr-fast")):
+        assert run(*command).exit_code == 0
+    assert run("set", "asr-fast", "--version", "2").exit_code == 0
+    assert listed()[0]["version"] == "2"
+    assert listed()[0]["credential"] == "in authorization"
+
+
+def test_a_lost_key_is_mended_by_setting_the_credential(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the message about a wrong key advises."""
+    assert folder
+    assert add().exit_code == 0
+    monkeypatch.setenv("OFT_KEYS", Keyring.generate_key().get_secret_value())
+    assert run("set", "asr-fast", "--credential-file", "-", given=SENTINEL).exit_code == 0
+
+
+def test_a_credential_that_is_not_text_is_refused(folder: Path) -> None:
+    """A binary file was named by mistake; nothing is written."""
+    (folder / "key").write_bytes(b"\xff\xfe" + SENTINEL.encode())
+    result = run(
+        "add", "a", "--task", "asr", "--url", "h:1", "--credential-file", str(folder / "key")
+    )
+    assert result.exit_code == 2
+    assert "not UTF-8" in result.output
+    assert not (folder / "registry.db").exists()
+
+
+def test_a_bad_setting_is_named_and_not_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable's name leads to it; its value might be a secret."""
+    assert folder
+    monkeypatch.setenv("OFT_REGISTRY_TTL_S", SENTINEL)
+    result = run("list")
+    assert result.exit_code == 2
+    assert "registry_ttl_s" in result.output
