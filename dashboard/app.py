@@ -66,23 +66,26 @@ def _add_pages(app: Flask, pages: Pages) -> None:
 
 def _add_files(app: Flask) -> None:
     """Serve what pages are drawn with, each under a hash of its content and cached for ever."""
-    script, script_hash = read_plotly()
+    plotly = read_plotly()
     folder = Path(app.static_folder or "")
     hashes = {path.name: content_hash(path.read_bytes()) for path in folder.iterdir()}
 
-    def plotly(name: str) -> Response:
-        if name != script_hash:
+    def script(name: str) -> Response:
+        if name != plotly.hash:
             abort(404)
-        return Response(script, mimetype="text/javascript", headers={"Cache-Control": _FOREVER})
+        return Response(
+            plotly.script, mimetype="text/javascript", headers={"Cache-Control": _FOREVER}
+        )
 
     def remember(response: Response) -> Response:
         if request.endpoint == "static" and request.args.get("v") in hashes.values():
             response.headers["Cache-Control"] = _FOREVER
         return response
 
-    app.add_url_rule("/plotly/<name>.js", "plotly", plotly)
+    app.add_url_rule("/plotly/<name>.js", "plotly", script)
     app.after_request(remember)
-    app.jinja_env.globals.update(plotly_hash=script_hash, hashes=hashes)
+    app.jinja_env.globals.update(plotly_hash=plotly.hash, plotly_style_ids=plotly.style_ids)
+    app.jinja_env.globals.update(hashes=hashes)
 
 
 def _add_formats(app: Flask) -> None:

@@ -38,6 +38,17 @@
     return [Math.log10(Math.min(...all) / 1.1), Math.log10(Math.max(...all) * 1.1)];
   }
 
+  // 1, 2 and 5 of each power of ten: as few as fit, each written out.
+  function ticks() {
+    const [from, to] = span();
+    const leads = to - from < 3 ? [1, 2, 5] : [1];
+    const tickvals = [];
+    for (let power = Math.floor(from); power <= to; power++) {
+      tickvals.push(...leads.map((lead) => Number(`${lead}e${power}`)));
+    }
+    return { tickvals, ticktext: tickvals.map((value) => value.toLocaleString("en-US", { maximumFractionDigits: 3 })) };
+  }
+
   function layout() {
     const ink = colour("--ink-2"), rule = colour("--rule");
     const axis = { color: ink, gridcolor: rule, linecolor: rule, zeroline: false, fixedrange: true };
@@ -52,7 +63,7 @@
       hoverlabel: { bgcolor: colour("--page"), bordercolor: rule, font: { color: colour("--ink") } },
       legend: { x: 0.99, xanchor: "right", y: 0.04, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
       showlegend: true,
-      xaxis: { ...axis, type: "log", range: span(), title: { text: "latency, ms" }, dtick: "D2", ticks: "outside", tickcolor: rule },
+      xaxis: { ...axis, type: "log", range: span(), title: { text: "latency, ms", font: { size: 13 } }, ...ticks(), ticks: "outside", tickcolor: rule },
       yaxis: { ...axis, range: [0, 1.01], tickformat: ".0%" },
     };
   }
