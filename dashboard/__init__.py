@@ -5,10 +5,55 @@ which plays operator, service and stakeholder at once, also imports `provider`.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from openfeature_triton.dashboard.app import create_app
+    from openfeature_triton.dashboard.errors import (
+        DashboardError,
+        ListenError,
+        NotLoopbackError,
+        PlotlyMissingError,
+        PortTakenError,
+    )
+    from openfeature_triton.dashboard.serve import Server, serve
+    from openfeature_triton.dashboard.settings import DashboardSettings
+    from openfeature_triton.dashboard.sql_store import SqlStore
+    from openfeature_triton.dashboard.store import Phase, Store, Totals, Traffic
 
-_HOME: dict[str, str] = {}
+__all__ = [
+    "DashboardError",
+    "DashboardSettings",
+    "ListenError",
+    "NotLoopbackError",
+    "Phase",
+    "PlotlyMissingError",
+    "PortTakenError",
+    "Server",
+    "SqlStore",
+    "Store",
+    "Totals",
+    "Traffic",
+    "create_app",
+    "serve",
+]
+
+_HOME = {
+    "create_app": "app",
+    "DashboardError": "errors",
+    "ListenError": "errors",
+    "NotLoopbackError": "errors",
+    "PlotlyMissingError": "errors",
+    "PortTakenError": "errors",
+    "Server": "serve",
+    "serve": "serve",
+    "DashboardSettings": "settings",
+    "SqlStore": "sql_store",
+    "Phase": "store",
+    "Store": "store",
+    "Totals": "store",
+    "Traffic": "store",
+}
 
 
 def __getattr__(name: str) -> object:
