@@ -80,3 +80,79 @@ def _listen(settings: DashboardSettings, *, has_flags: bool) -> Server:
     if has_flags:  # the default one need not be there
         read_document(settings.flags, bucketing=settings.bucketing)
     return Server(create_app(settings, store=store), settings.host, settings.port)
+
+
+@click.command(
+    epilog="Example: openfeature-triton demo --once",
+    short_help="Watch two real speech recognisers being compared.",
+)
+@click.option(
+    "--dir",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Keep flag file, registry and store here (default: a temporary folder).",
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 1_000_000),
+    default=300,
+    show_default=True,
+    help="How many spoken commands to send.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="How many are sent at a time.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="The dashboard's port on this machine; 0 takes a free one.",
+)
+@click.option("--no-triton", is_flag=True, help="Serve the models without Triton.")
+@click.option("--once", is_flag=True, help="End after the table, without the dashboard.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def demo(
+    folder: str | None,
+    *,
+    requests: int,
+    threads: int,
+    port: int,
+    no_triton: bool,
+    once: bool,
+    as_json: bool,
+) -> None:
+    """Compare two real speech recognisers on a real Triton, and serve the page until Ctrl-C.
+
+    One searches widely and slowly, one narrowly and fast. Triton is the PATH's, or is fetched once
+    by pip (144 MB); where it can't be had, the demo serves the same models by itself.
+    """
+    from pathlib import Path
+
+    from openfeature_triton.dashboard.demo.errors import DemoError
+    from openfeature_triton.dashboard.demo.result import Result
+    from openfeature_triton.dashboard.demo.run import Options, run
+    from openfeature_triton.dashboard.errors import DashboardError
+    from openfeature_triton.hooks.errors import StoreError
+
+    def show(result: Result) -> None:
+        click.echo(json.dumps(result.as_dict(), indent=2) if as_json else result.as_table())
+        if result.dashboard and not as_json:
+            click.echo(f"\nThe dashboard is at {result.dashboard} (Ctrl-C ends it)")
+
+    options = Options(
+        folder=Path(folder) if folder else None,
+        requests=requests,
+        threads=threads,
+        triton=not no_triton,
+        port=None if once else port,
+    )
+    try:
+        run(options, show)
+    except (DemoError, DashboardError, StoreError) as error:
+        raise DashboardFailure(str(error)) from error

@@ -4,8 +4,9 @@ DemoError
 ├── MissingModelsError          pocketsphinx or espeak-ng is not installed
 ├── TritonUnavailableError      a real Triton can't be had here; the demo goes on without
 │   └── TritonStartError        a Triton that is here did not get ready
-├── FolderTakenError            the folder holds a demo already
-└── PortTakenError              the dashboard's port is in use
+└── FolderError                 the folder can't be used
+
+The dashboard's own errors (a port that is taken, say) are in `dashboard.errors`.
 """
 
 from __future__ import annotations
@@ -32,17 +33,8 @@ class TritonStartError(TritonUnavailableError):
     """A Triton did not get ready; the message has its own last words."""
 
 
-class FolderTakenError(DemoError):
-    """The demo never overwrites what somebody has."""
+class FolderError(DemoError):
+    """The folder can't be used; the demo never overwrites what somebody has."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is there already — choose an empty folder with --dir")
-
-
-class PortTakenError(DemoError):
-    """The port is in use."""
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(
-            f"port {port} of {host} is in use — choose another with --port, or 0 for a free one"
-        )
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem} — choose an empty folder, or a new one, with --dir")
