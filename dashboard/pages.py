@@ -20,6 +20,7 @@ class KeyConverter(PathConverter):
     """A flag's key as the rest of a path: any text, with slashes wherever it has them."""
 
     regex = ".+"
+    part_isolating = False
 
 
 class Pages:

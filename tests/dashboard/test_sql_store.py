@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from openfeature_triton.dashboard import SqlStore
+from openfeature_triton.hooks import (
+    ForeignStoreError,
+    MissingStoreError,
+    NotADatabaseError,
+    StoreError,
+    StoreUrlError,
+)
+from openfeature_triton.hooks.histogram import bin_of
+from tests.dashboard.conftest import NOW, Outcome, World
+
+
+def test_totals_add_up_over_writers_and_stay_apart_by_day(world: World) -> None:
+    """Two processes in one window are summed by the database; another day is another group."""
+    world.record("e", [Outcome("new", 10.0), Outcome("new", 30.0, "timeout")])
+    world.record("e", [Outcome("new", 20.0)])
+    world.record("e", [Outcome("new", 5.0)], days_ago=1)
+    before, today = SqlStore(world.url).totals("e")
+    assert (before.day, today.day) == (NOW.date() - timedelta(days=1), NOW.date())
+    assert today.fields["requests"] == 3
+    assert today.fields["error_timeout"] == 1
+    assert today.fields["latency_ms_sum"] == pytest.approx(60.0, rel=1e-12)
+    assert today.fields[f"h{int(bin_of(30.0))}"] == 1
+    assert before.fields["requests"] == 1
+
+
+def test_totals_keep_apart_what_a_page_shows_apart(world: World) -> None:
+    """Variant, service that answered, language and phase each make a group of their own."""
+    world.record("e", [Outcome("new", 1.0), Outcome("new", 1.0, served="old")])
+    world.record("e", [Outcome("new", 1.0, language="ta")], phase="bbbb2222")
+    groups = {(t.phase, t.variant, t.served, t.language) for t in SqlStore(world.url).totals("e")}
+    assert groups == {
+        ("aaaa1111", "new", "new", "hi-IN"),
+        ("aaaa1111", "new", "old", "hi-IN"),
+        ("bbbb2222", "new", "new", "ta"),
+    }
+
+
+def test_requests_of_no_experiment_are_no_experiment(world: World) -> None:
+    """What a service recorded outside of any experiment is not listed as one."""
+    world.record("", [Outcome("", 1.0)])
+    world.record("e", [Outcome("new", 1.0)])
+    assert [each.experiment for each in SqlStore(world.url).traffic()] == ["e"]
+
+
+def test_reading_changes_nothing(world: World) -> None:
+    """The file has the same bytes after each kind of read."""
+    world.record("e", [Outcome("new", 1.0)], weights={"new": 1})
+    file = world.folder / "store.db"
+    before, store = file.read_bytes(), SqlStore(world.url)
+    assert store.traffic()
+    assert store.totals("e")
+    assert store.phases()
+    store.close()
+    assert file.read_bytes() == before
+
+
+def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
+    """The error says what to do, and no empty database is left behind."""
+    store = SqlStore(f"sqlite:///{tmp_path}/none.db")
+    with pytest.raises(MissingStoreError, match="store init"):
+        store.traffic()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_goes_away_is_not_made_anew(world: World) -> None:
+    """A reader that once worked creates nothing either, and works again with the store."""
+    world.record("e", [Outcome("new", 1.0)])
+    store, file = SqlStore(world.url), world.folder / "store.db"
+    assert store.traffic()
+    kept = file.read_bytes()
+    file.unlink()
+    with pytest.raises(MissingStoreError):
+        store.traffic()
+    assert not file.exists()
+    file.write_bytes(kept)
+    assert store.traffic()
+
+
+def test_what_is_no_store_is_left_as_it_is(tmp_path: Path) -> None:
+    """A file that is no database, an empty one, and somebody else's tables are told apart."""
+    text, empty, foreign = tmp_path / "text", tmp_path / "empty", tmp_path / "foreign"
+    text.write_text("this is no database " * 100)
+    empty.touch()
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE phases (moon TEXT)")
+    connection.close()
+    wanted: dict[Path, type[StoreError]] = {
+        text: NotADatabaseError,
+        empty: MissingStoreError,
+        foreign: ForeignStoreError,
+    }
+    for file, error in wanted.items():
+        before = file.read_bytes()
+        with pytest.raises(error, match=str(file)):
+            SqlStore(f"sqlite:///{file}").check()
+        assert file.read_bytes() == before
+
+
+def test_a_url_that_is_none_is_refused_without_its_password() -> None:
+    """The error of a wrong URL, and the repr of a good one, hide the password."""
+    with pytest.raises(StoreUrlError) as caught:
+        SqlStore("mysql://me:sentinel-secret@host/db")
+    assert "sentinel-secret" not in str(caught.value)
+    assert "sentinel-secret" not in repr(SqlStore("postgresql+psycopg://me:sentinel-secret@h/db"))
