@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, request
+
+from openfeature_triton.dashboard.loopback import is_loopback
 
 HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -24,17 +28,24 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""The names under which a browser on this machine knows it.
-
-A site that points its own name at 127.0.0.1 (DNS rebinding) is answered with 400.
-"""
-
 
 def protect(app: Flask) -> None:
     """Put the headers on each answer, errors too, and answer only to the names of loopback."""
-    app.config["TRUSTED_HOSTS"] = list(LOOPBACK_NAMES)
+    app.before_request(_refuse_foreign_names)
     app.after_request(_add_headers)
+
+
+def _refuse_foreign_names() -> None:
+    """Answer no site that points a name of its own at this machine (DNS rebinding).
+
+    Flask's TRUSTED_HOSTS knows no IPv6, and leaves an error page without its links.
+    """
+    try:
+        name = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        name = ""
+    if not is_loopback(name):
+        abort(400, "the dashboard answers only to localhost, 127.0.0.1 and [::1]")
 
 
 def _add_headers(response: Response) -> Response:

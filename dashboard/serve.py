@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from typing import Any
 
@@ -11,6 +10,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from openfeature_triton.dashboard.errors import ListenError, NotLoopbackError, PortTakenError
+from openfeature_triton.dashboard.loopback import LOCALHOST, is_loopback
 
 _THREADS = 4
 
@@ -61,19 +61,15 @@ def serve(app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
 
 
 def _loopback(host: str, port: int) -> str:
-    address = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        is_loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    name = host.removeprefix("[").removesuffix("]")
+    if not is_loopback(name):
         raise NotLoopbackError(
             host,
             port,
             "the dashboard listens on loopback only, as it can't yet ask who is looking",
             "use 127.0.0.1, and ssh -L to look from elsewhere",
         )
-    return address
+    return "127.0.0.1" if name == LOCALHOST else name
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -68,8 +68,14 @@ class World:
         settings = RecorderSettings(on_sigterm=False)
         recorder = Recorder(SqlSink(self.url), settings, clock_ns=lambda: time_ns)
         if weights is not None:
-            said = {"experiment": experiment, "phase": phase, "weights": json.dumps(weights)}
-            recorder.track("experiment_phase", None, TrackingEventDetails(attributes=said))
+            said = TrackingEventDetails(
+                attributes={
+                    "experiment": experiment,
+                    "phase": phase,
+                    "weights": json.dumps(weights),
+                }
+            )
+            recorder.track("experiment_phase", None, said)
         for each in outcomes:
             served = each.served or each.variant
             series = Series(experiment, phase, each.variant, served, "asr", each.language)

@@ -119,7 +119,7 @@ def test_a_page_can_be_narrowed_to_a_phase(world: World) -> None:
     assert [row[0] for row in whole.tables[-1][1:]] == ["bbbb2222 current", "aaaa1111"]
     first = _page(client.get("/experiments/e?phase=aaaa1111"))
     assert first.row("Requests")[1:] == ["3"]
-    assert first.tables[0][1:][0][1:4] == ["0", "0.00 %", "10.00 %"]
+    assert first.tables[0][1][1:4] == ["3", "100.00 %", "90.00 %"]
     assert client.get("/api/experiments/e?phase=bbbb2222").get_json()["whole"]["requests"] == 2
     assert client.get("/experiments/e?phase=none").status_code == 404
 

@@ -1,0 +1,17 @@
+"""Loopback: the names and addresses under which a machine knows itself, and nobody else does."""
+
+from __future__ import annotations
+
+import ipaddress
+
+LOCALHOST = "localhost"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, as a name or an address without brackets, is this machine alone."""
+    if host == LOCALHOST:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,180 @@
+"""The pages in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from openfeature_triton.dashboard import DashboardSettings, Server, create_app
+from openfeature_triton.flagd_config import example
+from openfeature_triton.hooks import Recorder, RecorderSettings, Series, SqlSink
+
+pytestmark = [
+    pytest.mark.integration,
+    # Selenium leaves its driver's pipes to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+KEY = "asr-fast-beam"
+HOSTILE = 'a//b/<img src=x onerror="document.title=1">'
+SCHEMES = ("light", "dark")
+WIDTHS_PX = (1280, 390)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A dashboard that serves two experiments, one of them of hostile names."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('dashboard') / 'store.db'}"
+    recorder = Recorder(SqlSink(store), RecorderSettings(on_sigterm=False))
+    for experiment, new in ((KEY, "treatment"), (HOSTILE, "<b>new</b>")):
+        for variant, latency_ms in (("control", 80.0), (new, 40.0)):
+            series = Series(experiment, "aaaa1111", variant, variant, "asr", "en-US")
+            for nth in range(50):
+                recorder.expose(series)
+                recorder.record(series, latency_ms + nth, metrics={"word_accuracy": 0.9})
+    assert recorder.close()
+    settings = DashboardSettings(store=SecretStr(store), flags=str(example("asr")))
+    server = Server(create_app(settings), port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server.url
+    server.close()
+    thread.join(timeout=10)
+
+
+def _program(*names: str) -> str:
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        reason = f"needs {names[0]}: apt-get install chromium chromium-driver"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium with a profile of its own."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def _look(browser: webdriver.Chrome, width_px: int = 1280, scheme: str = "light") -> None:
+    size = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 500}
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+
+def _drawn(browser: webdriver.Chrome) -> list[WebElement]:
+    """Wait until the plot has its lines."""
+
+    def lines(driver: webdriver.Chrome) -> list[WebElement]:
+        return driver.find_elements(By.CSS_SELECTOR, "#plot .scatterlayer path.js-line")
+
+    return WebDriverWait(browser, 30).until(lines)
+
+
+def _complaints(browser: webdriver.Chrome) -> list[str]:
+    return [str(entry["message"]) for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("width_px", WIDTHS_PX)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_pages_fit_and_draw_without_a_complaint(
+    browser: webdriver.Chrome, url: str, width_px: int, scheme: str
+) -> None:
+    """From the list by a click to the experiment: a line per variant, nothing refused or cut."""
+    _look(browser, width_px, scheme)
+    _complaints(browser)
+    browser.get(url)
+    browser.find_element(By.LINK_TEXT, KEY).click()
+    assert browser.find_element(By.TAG_NAME, "h1").text == KEY
+    assert len(_drawn(browser)) == 2
+    for path in (url, f"{url}experiments/{KEY}"):
+        browser.get(path)
+        widths = "return [document.documentElement.scrollWidth, innerWidth]"
+        page_px, window_px = browser.execute_script(widths)
+        assert page_px <= window_px
+    assert _complaints(browser) == []
+
+
+def test_the_page_does_not_jump_when_its_plot_comes(browser: webdriver.Chrome, url: str) -> None:
+    """The place of the plot is as high before as after."""
+    _look(browser)
+    measure = "return document.documentElement.scrollHeight"
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get(f"{url}experiments/{KEY}")
+    before_px = browser.execute_script(measure)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    browser.get(f"{url}experiments/{KEY}")
+    _drawn(browser)
+    assert browser.execute_script(measure) == before_px
+
+
+def test_every_number_is_there_without_javascript(browser: webdriver.Chrome, url: str) -> None:
+    """The tables of variants, languages, days and phases need no script."""
+    _look(browser)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(f"{url}experiments/{KEY}")
+        text = browser.find_element(By.TAG_NAME, "main").text
+        assert browser.find_elements(By.CSS_SELECTOR, "#plot svg") == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    for number in ("104.5", "64.5", "0.900", "50.00 %", "aaaa1111"):
+        assert number in text
+
+
+def test_hostile_names_stay_text_in_the_browser(browser: webdriver.Chrome, url: str) -> None:
+    """Its link leads to its page, where even the plot's legend shows the name as it is."""
+    _look(browser)
+    browser.get(url)
+    browser.find_element(By.LINK_TEXT, HOSTILE).click()
+    assert browser.find_element(By.TAG_NAME, "h1").text == HOSTILE
+    assert len(_drawn(browser)) == 2
+    legend = browser.find_elements(By.CSS_SELECTOR, "#plot .legendtext")
+    assert [each.text for each in legend] == ["<b>new</b>", "control"]
+    assert browser.title.startswith(HOSTILE)
+    assert browser.find_elements(By.CSS_SELECTOR, "main img") == []
+
+
+def test_the_plot_follows_the_colour_scheme(browser: webdriver.Chrome, url: str) -> None:
+    """Light to dark redraws the lines in the colours of the dark page."""
+    _look(browser, scheme="light")
+    browser.get(f"{url}experiments/{KEY}")
+
+    def colours() -> list[str]:
+        return [line.value_of_css_property("stroke") for line in _drawn(browser)]
+
+    light = colours()
+    _look(browser, scheme="dark")
+    WebDriverWait(browser, 30).until(lambda _: colours() != light)
+    assert len(set(colours())) == 2
