@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openfeature_triton.hooks.memory_sink import MemorySink
     from openfeature_triton.hooks.recorder import Recorder
     from openfeature_triton.hooks.series import Series
-    from openfeature_triton.hooks.settings import RecorderSettings
+    from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
     from openfeature_triton.hooks.sink import Point, Sink
     from openfeature_triton.hooks.sql_sink import SqlSink
     from openfeature_triton.hooks.stats import RecorderStats
@@ -29,6 +29,7 @@ __all__ = [
     "ExperimentHook",
     "ForeignStoreError",
     "HooksError",
+    "InfluxSettings",
     "MemorySink",
     "MissingStoreError",
     "NotADatabaseError",
@@ -48,6 +49,7 @@ _HOME = {
     "ExperimentHook": "experiment_hook",
     "ForeignStoreError": "errors",
     "HooksError": "errors",
+    "InfluxSettings": "settings",
     "MemorySink": "memory_sink",
     "MissingStoreError": "errors",
     "NotADatabaseError": "errors",

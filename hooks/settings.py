@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,8 +61,59 @@ class RecorderSettings(BaseSettings):
         description="custom metrics beyond the defaults, as JSON: task type → name → unit",
     )
 
+    raw_points: bool = Field(
+        default=True, description="`off` sends no raw points to InfluxDB, only windows"
+    )
+    raw_per_s: float = Field(
+        default=100.0,
+        gt=0,
+        description="how many raw points a process sends each second; more are left out, counted",
+    )
+    spool: Path = Field(
+        default=Path("spool"),
+        description="folder that keeps what InfluxDB has not taken yet",
+    )
+    spool_max_bytes: int = Field(
+        default=256 * 2**20,
+        ge=2**16,
+        description="size of a process's spool; beyond it the oldest is dropped, counted",
+    )
+    spool_s: float = Field(
+        default=1.0, ge=0.01, le=60, description="how often what has changed is spooled"
+    )
+
     @field_validator("metrics")
     @classmethod
     def _names_are_fields(cls, metrics: Mapping[str, Mapping[str, str]]) -> Units:
         merged_units(metrics)
         return metrics
+
+
+class InfluxSettings(BaseSettings):
+    """Where InfluxDB 2 is, and how to write there; without a URL the embedded store is used."""
+
+    model_config = SettingsConfigDict(env_prefix="OFT_INFLUX_", frozen=True, extra="ignore")
+
+    url: str = Field(
+        default="", description="InfluxDB's address, e.g. http://localhost:8086; empty: not used"
+    )
+    org: str = Field(default="openfeature-triton", description="organisation")
+    token: SecretStr = Field(default=SecretStr(""), description="token that may write")
+    token_file: Path | None = Field(
+        default=None,
+        description="file that holds the token, read again for each request; goes before the token",
+    )
+    bucket: str = Field(default="experiments", description="bucket of the windows")
+    raw_bucket: str = Field(default="experiments_raw", description="bucket of the raw points")
+    deadline_s: float = Field(
+        default=10.0, gt=0, le=600, description="how long one request to InfluxDB may take in all"
+    )
+
+    def read_token(self) -> str:
+        """Give the token as it is now; empty if there is none, or its file can't be read."""
+        if self.token_file is None:
+            return self.token.get_secret_value()
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""

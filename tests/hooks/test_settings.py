@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from openfeature_triton.hooks import RecorderSettings
+from openfeature_triton.hooks import InfluxSettings, RecorderSettings
 
 
 def test_the_environment_sets_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +37,21 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
 def test_every_setting_says_what_it_is() -> None:
     """Each field has a description."""
     assert all(field.description for field in RecorderSettings.model_fields.values())
+
+
+def test_influxdb_is_not_used_without_a_url() -> None:
+    """The embedded default needs no setting."""
+    assert InfluxSettings().url == ""
+
+
+def test_a_token_is_masked_and_its_file_read_anew(tmp_path: Path) -> None:
+    """A token's file goes before the token, and may change, go and come back."""
+    path = tmp_path / "token"
+    settings = InfluxSettings(token=SecretStr("given-secret"), token_file=path)
+    assert "given-secret" not in repr(settings)
+    assert settings.read_token() == ""
+    path.write_text("first\n")
+    assert settings.read_token() == "first"
+    path.write_text("second")
+    assert settings.read_token() == "second"
+    assert InfluxSettings(token=SecretStr("given-secret")).read_token() == "given-secret"
