@@ -12,13 +12,13 @@ from influxdb_client import Point as ForeignPoint
 from openfeature_triton.hooks import Point
 from openfeature_triton.hooks.line_protocol import line
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
-NAME = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+TEXT = st.text(st.characters(codec="utf-8"))
+NAME = st.text(st.characters(codec="utf-8"), min_size=1)
 VALUE = st.one_of(TEXT, st.floats(), st.integers(-(2**63), 2**63 - 1))
 
 
 @given(
-    NAME,
+    NAME.filter(lambda name: not name.startswith("#")),  # a comment
     st.dictionaries(NAME, TEXT, max_size=4),
     st.dictionaries(NAME, VALUE, min_size=1, max_size=4),
     st.integers(0, 2**62),
