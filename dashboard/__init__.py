@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from openfeature_triton.dashboard.serve import Server, serve
     from openfeature_triton.dashboard.settings import DashboardSettings
     from openfeature_triton.dashboard.sql_store import SqlStore
-    from openfeature_triton.dashboard.store import Phase, Store, Totals, Traffic
+    from openfeature_triton.dashboard.store import Evaluations, Phase, Store, Totals, Traffic
 
 __all__ = [
     "DashboardError",
     "DashboardSettings",
+    "Evaluations",
     "ListenError",
     "NotLoopbackError",
     "Phase",
@@ -49,6 +50,7 @@ _HOME = {
     "serve": "serve",
     "DashboardSettings": "settings",
     "SqlStore": "sql_store",
+    "Evaluations": "store",
     "Phase": "store",
     "Store": "store",
     "Totals": "store",

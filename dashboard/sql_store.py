@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, func, select
 
-from openfeature_triton.dashboard.store import Phase, Totals, Traffic
+from openfeature_triton.dashboard.store import (
+    STEP_NS,
+    Evaluations,
+    Phase,
+    Step,
+    Totals,
+    Traffic,
+)
 from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
@@ -21,8 +27,6 @@ from openfeature_triton.hooks.sql_engine import (
 )
 from openfeature_triton.hooks.tables import phases, series, windows
 
-_NS_PER_DAY = 86_400 * 10**9
-_FIRST_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc).date()
 _TAGS = (
     series.c.phase,
     series.c.variant,
@@ -60,15 +64,31 @@ class SqlStore:
         with self._reading() as connection:
             return tuple(Traffic(*_whole(row)) for row in connection.execute(_traffic(experiment)))
 
-    def totals(self, experiment: str) -> tuple[Totals, ...]:
-        """Give the totals of one experiment, all there are; () for an unknown one."""
-        groups: dict[tuple[str, str, str, str, str, date], dict[str, float]] = {}
+    def totals(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give the totals of one experiment by day or by hour; () for an unknown one."""
+        step_ns = STEP_NS[step]
+        groups: dict[tuple[str, str, str, str, str, int], dict[str, float]] = {}
         with self._reading() as connection:
-            rows = connection.execute(_totals(experiment))
-            for phase, variant, served, task_type, language, day, field, value in rows:
-                group = (phase, variant, served, task_type, language, _day(day))
+            rows = connection.execute(_totals(experiment, step_ns, start_ns, end_ns))
+            for phase, variant, served, task_type, language, nth, field, value in rows:
+                group = (phase, variant, served, task_type, language, int(nth) * step_ns)
                 groups.setdefault(group, {})[field] = value
         return tuple(Totals(*group, fields) for group, fields in groups.items())
+
+    def evaluations(self) -> tuple[Evaluations, ...]:
+        """Give how often each flag was evaluated, with which result."""
+        with self._reading() as connection:
+            return tuple(
+                Evaluations(*row[:4], int(row[4]), int(row[5]), row[6])
+                for row in connection.execute(_evaluations())
+            )
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
         """Give the phases of all experiments, or of one, the oldest first."""
@@ -117,16 +137,30 @@ def _traffic(experiment: str | None) -> Select[Any]:
     return _of(wanted, experiment).group_by(*group).order_by(*group)
 
 
-def _totals(experiment: str) -> Select[Any]:
-    day = windows.c.time_ns // _NS_PER_DAY
-    group = (*_TAGS, day, windows.c.field)
-    return (
+def _totals(experiment: str, step_ns: int, start_ns: int | None, end_ns: int | None) -> Select[Any]:
+    group = (*_TAGS, windows.c.time_ns // step_ns, windows.c.field)
+    wanted = (
         select(*group, func.sum(windows.c.value))
         .select_from(windows.join(series))
         .where(
             series.c.experiment == experiment,
             series.c.measurement.in_((schema.LIGHT, schema.LATENCY)),
         )
+    )
+    if start_ns is not None:
+        wanted = wanted.where(windows.c.time_ns >= start_ns)
+    if end_ns is not None:
+        wanted = wanted.where(windows.c.time_ns < end_ns)
+    return wanted.group_by(*group).order_by(*group)
+
+
+def _evaluations() -> Select[Any]:
+    group = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
+    fields = (schema.COUNT, schema.EVALUATION_ERRORS, schema.DURATION_SUM)
+    return (
+        select(*group, *map(_sum_of, fields))
+        .select_from(windows.join(series))
+        .where(series.c.measurement == schema.EVALUATION)
         .group_by(*group)
         .order_by(*group)
     )
@@ -146,7 +180,3 @@ def _sum_of(field: str) -> ColumnElement[float]:
 def _whole(row: Row[Any]) -> Iterator[Any]:
     """Counts are stored as floats, as all fields are."""
     return (int(value) if isinstance(value, float) else value for value in row)
-
-
-def _day(days_since_1970: int) -> date:
-    return _FIRST_DAY + timedelta(days=int(days_since_1970))

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol
+from datetime import date, datetime, timezone
+from typing import Literal, Protocol
+
+Step = Literal["day", "hour"]
+"""How long the slices of time are that totals are summed over; each begins with one of UTC."""
+
+STEP_NS: Mapping[Step, int] = {"day": 86_400 * 10**9, "hour": 3600 * 10**9}
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The summed fields of one group: one phase, variant, service that answered, language, day.
+    """The summed fields of one group: one phase, variant, service that answered, language, time.
 
     `fields` are named as in `hooks.schema`, those of `inference_light` and the bins of
-    `inference_latency` together. `day` is a day of UTC; `served` differs from `variant` after a
-    fallback.
+    `inference_latency` together. `start_ns` is when the slice of time began: a day of UTC, or an
+    hour. `served` differs from `variant` after a fallback.
     """
 
     phase: str
@@ -25,8 +30,13 @@ class Totals:
     served: str
     task_type: str
     language: str
-    day: date
+    start_ns: int
     fields: Mapping[str, float]
+
+    @property
+    def day(self) -> date:
+        """The day of UTC in which the slice lies."""
+        return datetime.fromtimestamp(self.start_ns // 10**9, timezone.utc).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +70,41 @@ class Phase:
     bucketing: str
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """How often a flag was evaluated with one result; `error_code` is empty where none was."""
+
+    experiment: str
+    variant: str
+    reason: str
+    error_code: str
+    count: int
+    errors: int
+    duration_us_sum: float
+
+
 class Store(Protocol):
     """Reads what was recorded; safe to use from many threads. Each method raises StoreError."""
 
     def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
         """Give the traffic of all experiments, or of one, by phase and variant."""
 
-    def totals(self, experiment: str) -> tuple[Totals, ...]:
-        """Give the totals of one experiment, all there are; () for an unknown one."""
+    def totals(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give the totals of one experiment by day or by hour; () for an unknown one.
+
+        Only windows that begin at or after `start_ns`, and before `end_ns`, are summed. Both
+        should be whole hours since 1970: wider windows lie on one side or the other.
+        """
+
+    def evaluations(self) -> tuple[Evaluations, ...]:
+        """Give how often each flag was evaluated, with which result."""
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
         """Give the phases of all experiments, or of one, the oldest first."""

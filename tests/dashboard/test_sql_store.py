@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from openfeature_triton.dashboard import SqlStore
+from openfeature_triton.dashboard import Evaluations, SqlStore
 from openfeature_triton.hooks import (
     ForeignStoreError,
     MissingStoreError,
     NotADatabaseError,
+    Recorder,
+    RecorderSettings,
+    SqlSink,
     StoreError,
     StoreUrlError,
 )
@@ -42,6 +45,32 @@ def test_totals_keep_apart_what_a_page_shows_apart(world: World) -> None:
         ("aaaa1111", "new", "old", "hi-IN"),
         ("bbbb2222", "new", "new", "ta"),
     }
+
+
+def test_totals_can_be_had_by_hour_and_of_a_range_of_time(world: World) -> None:
+    """A slice begins with its hour; the range holds its start, and not its end."""
+    world.record("e", [Outcome("new", 1.0)])
+    world.record("e", [Outcome("new", 1.0)], days_ago=1)
+    store, hour_ns = SqlStore(world.url), 3600 * 10**9
+    before, today = store.totals("e", step="hour")
+    began_ns = int((NOW - timedelta(hours=2)).timestamp()) * 10**9
+    assert (before.start_ns, today.start_ns) == (began_ns - 24 * hour_ns, began_ns)
+    assert store.totals("e", step="hour", start_ns=began_ns) == (today,)
+    assert store.totals("e", step="hour", end_ns=began_ns) == (before,)
+    assert store.totals("e", start_ns=began_ns + hour_ns) == ()
+
+
+def test_evaluations_are_counted_by_their_result(world: World) -> None:
+    """Reason and error code make a group of their own; several writers are summed."""
+    for _ in range(2):
+        recorder = Recorder(SqlSink(world.url), RecorderSettings(on_sigterm=False))
+        recorder.evaluated("e", "new", "SPLIT", "", 5.0)
+        recorder.evaluated("e", "", "ERROR", "PARSE_ERROR", 7.0)
+        assert recorder.close()
+    assert SqlStore(world.url).evaluations() == (
+        Evaluations("e", "", "ERROR", "PARSE_ERROR", 2, 2, 14.0),
+        Evaluations("e", "new", "SPLIT", "", 2, 0, 10.0),
+    )
 
 
 def test_requests_of_no_experiment_are_no_experiment(world: World) -> None:
