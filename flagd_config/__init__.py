@@ -13,6 +13,9 @@ if TYPE_CHECKING:
         parse_document,
         read_document,
     )
+    from openfeature_triton.flagd_config.document_reader import (
+        DocumentReader,
+    )
     from openfeature_triton.flagd_config.errors import (
         BrokenExperimentError,
         FlagFileError,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BrokenExperimentError",
     "Document",
+    "DocumentReader",
     "Experiment",
     "FlagFileError",
     "MalformedFileError",
@@ -46,6 +50,7 @@ _HOME = {
     "Document": "document",
     "parse_document": "document",
     "read_document": "document",
+    "DocumentReader": "document_reader",
     "BrokenExperimentError": "errors",
     "FlagFileError": "errors",
     "MalformedFileError": "errors",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openfeature_triton.flagd_config.errors import Place
+from openfeature_triton.flagd_config.errors import FlagFileError, Place
 from openfeature_triton.flagd_config.evaluators import References
 from openfeature_triton.flagd_config.experiment import (
     Experiment,
@@ -29,12 +29,14 @@ class Document:
 
     `flags` are the flags as written, `$ref`s resolved, for reading only: `as_flagd` gives a copy
     to work on. `experiments` are ordered as a request asks them: task type, priority, key.
+    `refused` says which flags were left out and why, where the reading was lenient.
     """
 
     source: str
     flags: Mapping[str, Any]
     metadata: Metadata
     experiments: Mapping[str, Experiment]
+    refused: tuple[FlagFileError, ...] = ()
 
     def of_task(self, task_type: str) -> tuple[Experiment, ...]:
         """Give the experiments of one task type, the first to be asked first."""
@@ -90,8 +92,13 @@ def _read_experiments(
         for key, flag in flags.items()
         if is_experiment(flag)
     ]
-    found.sort(key=lambda experiment: (experiment.task_type, experiment.priority, experiment.key))
-    return {experiment.key: experiment for experiment in found}
+    return in_order(found)
+
+
+def in_order(experiments: list[Experiment]) -> dict[str, Experiment]:
+    """Give experiments by key, in the order in which a request is offered to them."""
+    experiments.sort(key=lambda each: (each.task_type, each.priority, each.key))
+    return {each.key: each for each in experiments}
 
 
 def _copy(value: Any) -> Any:

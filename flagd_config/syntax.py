@@ -38,26 +38,28 @@ def parse(text: str | bytes, *, source: str, yaml: bool) -> Any:
     Raises MalformedFileError, with line and column where the syntax is wrong.
     """
     place = Place(source)
-    decoded = _decode(text, place)
-    if not decoded.strip(BYTE_ORDER_MARK + " \t\r\n"):
-        raise MalformedFileError(
-            place, "the file is empty", 'write at least {"flags": {}}, or restore it from git'
-        )
+    decoded = decode(text, place)
     value = _parse_yaml(decoded, place) if yaml else _parse_json(decoded, place)
     check_values(value, place)
     return value
 
 
-def _decode(text: str | bytes, place: Place) -> str:
+def decode(text: str | bytes, place: Place) -> str:
+    """Give the text; raises MalformedFileError where it is not UTF-8, or empty."""
     try:
         raw = text.encode() if isinstance(text, str) else text
-        return raw.decode()
+        decoded = raw.decode()
     except UnicodeError as error:
         raise MalformedFileError(
             place,
             f"it is not UTF-8 text (at byte {getattr(error, 'start', 0)})",
             "save the file as UTF-8 without a byte order mark",
         ) from error
+    if not decoded.lstrip(BYTE_ORDER_MARK + " \t\r\n"):
+        raise MalformedFileError(
+            place, "the file is empty", 'write at least {"flags": {}}, or restore it from git'
+        )
+    return decoded
 
 
 def _parse_yaml(text: str, place: Place) -> Any:
@@ -77,7 +79,7 @@ def _parse_json(text: str, place: Place) -> Any:
             column=1,
         )
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=json_object)
     except json.JSONDecodeError as error:
         raise _syntax_error(error, text, place) from error
     except RecursionError:
@@ -88,7 +90,8 @@ def _parse_json(text: str, place: Place) -> Any:
         ) from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, and remember a key that stands twice."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
