@@ -11,6 +11,10 @@ import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
+from tests.store_servers import influx, influxd, postgres
+
+__all__ = ["influx", "influxd", "postgres"]
+
 _OURS = ("oft-", "openfeature-triton")
 _GRACE_S = 5.0
 
