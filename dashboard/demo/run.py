@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import secrets
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import click
 from pydantic import SecretStr
@@ -27,7 +28,7 @@ from openfeature_triton.dashboard.demo.traffic import ready_experiments, send
 from openfeature_triton.dashboard.serve import Server
 from openfeature_triton.dashboard.settings import DashboardSettings
 
-_MAX_RECORDINGS = 300
+_MAX_RECORDINGS = 200
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -123,10 +124,9 @@ def _wait_for_ctrl_c() -> None:
         _say("")
 
 
-def _progress(label: str, length: int) -> click.progressbar:  # type: ignore[valid-type]
-    return click.progressbar(
-        length=length, label=label.ljust(8), file=click.get_text_stream("stderr")
-    )
+def _progress(label: str, length: int) -> AbstractContextManager[Any]:
+    bar: Any = click.progressbar(length=length, label=label.ljust(8), file=sys.stderr)
+    return cast("AbstractContextManager[Any]", bar)
 
 
 def _say(text: str) -> None:

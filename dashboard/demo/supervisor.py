@@ -53,7 +53,8 @@ def _prepare(prctl: ctypes._NamedFuncPointer) -> None:
 
 
 def _stop_at_end_of_input(server: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not `sys.stdin`: its lock would be held at exit
+        pass
     server.terminate()
     try:
         server.wait(_GRACE_S)

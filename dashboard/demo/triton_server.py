@@ -26,6 +26,7 @@ from openfeature_triton.dashboard.demo.triton_installation import Installation
 _READY_S = 60.0
 _STOP_S = 10.0
 _ATTEMPTS = 3
+_SAID_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,12 @@ def _answers(url: str) -> bool:
 
 
 def _last_words(log: Path) -> str:
-    """Find the line of a log that says most: the last error, else the last line."""
-    lines = log.read_text(errors="replace").strip().splitlines()
+    """Find the line of a log that says most: why a model failed, else the last error."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("E") or "rror" in line]
-    return (errors or lines or ["It said nothing."])[-1].strip()
+    failed = [line for line in errors if "failed to load '" in line]
+    said = (failed or errors or lines or ["It said nothing."])[-1]
+    return said.partition("] ")[2][:_SAID_MAX] or said[:_SAID_MAX]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from openfeature import api
 from pydantic import SecretStr
-from tests import servers
 from tritonclient.http import InferInput
 from tritonclient.utils import InferenceServerException
 
@@ -32,6 +31,7 @@ from openfeature_triton.provider import (
     Service,
     TritonProvider,
 )
+from tests import servers
 
 pytestmark = pytest.mark.integration
 
