@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from openfeature_triton.dashboard import formats
+from openfeature_triton.dashboard.machines import Machines
 from openfeature_triton.dashboard.pages import KeyConverter, Pages
 from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
 from openfeature_triton.dashboard.security import protect
@@ -49,7 +50,9 @@ def create_app(
     app.url_map.merge_slashes = False
     app.url_map.converters["key"] = KeyConverter
     protect(app)
-    _add_pages(app, Pages(store or SqlStore(settings.store), settings, clock))
+    store = store or SqlStore(settings.store)
+    _add_pages(app, Pages(store, settings, clock))
+    _add_machines(app, Machines(store, settings))
     _add_files(app)
     _add_formats(app)
     app.register_error_handler(HTTPException, _refuse)
@@ -62,6 +65,13 @@ def _add_pages(app: Flask, pages: Pages) -> None:
     app.add_url_rule("/experiments/<key:key>", "experiment", pages.experiment)
     app.add_url_rule("/api/experiments", "experiments_json", pages.experiments_json)
     app.add_url_rule("/api/experiments/<key:key>", "experiment_json", pages.experiment_json)
+
+
+def _add_machines(app: Flask, machines: Machines) -> None:
+    metrics = "/api/experiments/<key:key>/metrics"
+    app.add_url_rule(metrics, "metrics_json", machines.metrics)
+    app.add_url_rule(f"{metrics}.csv", "metrics_csv", machines.metrics_csv)
+    app.add_url_rule("/metrics", "prometheus", machines.prometheus)
 
 
 def _add_files(app: Flask) -> None:

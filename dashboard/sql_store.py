@@ -86,8 +86,10 @@ class SqlStore:
         """Give how often each flag was evaluated, with which result."""
         with self._reading() as connection:
             return tuple(
-                Evaluations(*row[:4], int(row[4]), int(row[5]), row[6])
-                for row in connection.execute(_evaluations())
+                Evaluations(flag, variant, reason, code, int(count), int(errors), duration_us)
+                for flag, variant, reason, code, count, errors, duration_us in connection.execute(
+                    _evaluations()
+                )
             )
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:

@@ -1,0 +1,81 @@
+"""Machines: what programs read of experiments, by date, as JSON, CSV, or Prometheus's text."""
+
+from __future__ import annotations
+
+from flask import Response, abort, jsonify, request
+from pydantic import ValidationError
+
+from openfeature_triton.dashboard.definitions import read_flags
+from openfeature_triton.dashboard.exposition import exposition
+from openfeature_triton.dashboard.json_form import as_json
+from openfeature_triton.dashboard.periods import Period, Query, as_csv, read_periods
+from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.store import Store
+
+
+class Machines:
+    """Answers that only read; `store` and `settings` as `Pages` has them."""
+
+    def __init__(self, store: Store, settings: DashboardSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def metrics(self, key: str) -> Response:
+        """Give an experiment's numbers by variant and date as JSON; 404 for an unknown one."""
+        query, periods = self._read(key)
+        return jsonify(
+            {"experiment": key, "by": query.by, "metrics": [_flat(each) for each in periods]}
+        )
+
+    def metrics_csv(self, key: str) -> Response:
+        """Give the same as a table to download."""
+        _, periods = self._read(key)
+        answer = Response(as_csv(key, periods), mimetype="text/csv")
+        answer.headers.set("Content-Disposition", "attachment", filename=_filename(key))
+        return answer
+
+    def prometheus(self) -> Response:
+        """Give all experiments' counters in Prometheus's text format."""
+        return Response(
+            exposition(self._store.traffic()),
+            content_type="text/plain; version=0.0.4; charset=utf-8",
+        )
+
+    def _read(self, key: str) -> tuple[Query, tuple[Period, ...]]:
+        query = _query()
+        if not self._knows(key):
+            abort(404, f"no experiment {key!r}")
+        return query, read_periods(self._store, key, query)
+
+    def _knows(self, key: str) -> bool:
+        flags = read_flags(self._settings.flags, self._settings.bucketing)
+        in_file = flags.experiments is not None and key in flags.experiments
+        return in_file or bool(self._store.traffic(key) or self._store.phases(key))
+
+
+def _query() -> Query:
+    """Read the request's query; 400 says which part of it is wrong, and how."""
+    given = request.args.to_dict(flat=False)
+    twice = next((name for name, values in given.items() if len(values) > 1), None)
+    if twice is not None:
+        abort(400, f"{twice}: give it once")
+    try:
+        return Query.model_validate({name: values[0] for name, values in given.items()})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        name = str(next(iter(first["loc"]), "query"))
+        abort(400, f"{name}: {first['msg']}")
+
+
+def _flat(period: Period) -> dict[str, object]:
+    return {
+        "variant": period.variant,
+        "start": as_json(period.start),
+        "end": as_json(period.end),
+        **as_json(period.numbers),
+    }
+
+
+def _filename(key: str) -> str:
+    safe = "".join(each if each.isalnum() or each in "-_." else "-" for each in key)
+    return f"{safe.strip('.') or 'experiment'}.csv"
