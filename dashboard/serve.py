@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from typing import Any
 
 from flask import Flask
 from waitress.server import create_server
+from waitress.wasyncore import close_all
 
 from openfeature_triton.dashboard.errors import ListenError, NotLoopbackError, PortTakenError
 from openfeature_triton.dashboard.loopback import LOCALHOST, is_loopback
@@ -32,10 +34,13 @@ class Server:
         listening = _listen(address, port)
         shown = f"[{address}]" if ":" in address else address
         self.url = f"http://{shown}:{listening.getsockname()[1]}/"
+        self._running = threading.RLock()
+        self._is_closed = False
         # A map of its own: waitress would share one, and closing one server would end the others.
+        self._sockets: dict[int, Any] = {}
         self._server: Any = create_server(
             app,
-            map={},
+            map=self._sockets,
             sockets=[listening],
             threads=_THREADS,
             ident=None,
@@ -44,11 +49,25 @@ class Server:
 
     def run(self) -> None:
         """Answer requests until `close` is called, from another thread, or Ctrl-C."""
-        self._server.run()
+        with self._running:
+            self._server.run()
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.close()
+        """Stop listening, hang up on whoever is connected, and wait until `run` has ended."""
+        if not self._is_closed:
+            self._server.trigger.pull_trigger(self._stop)
+            with self._running:
+                self._stop()
+
+    def _stop(self) -> None:
+        """In the thread that runs, if one does: no other may close what that one waits on.
+
+        Waitress's own `close` leaves its workers, and keeps running for each open connection.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            self._server.task_dispatcher.shutdown()
+            close_all(self._sockets)
 
 
 def serve(app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:

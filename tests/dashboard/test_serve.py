@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -43,6 +45,35 @@ def test_a_server_answers_until_it_is_closed(world: World) -> None:
         server.close()
         thread.join(timeout=10)
     assert not thread.is_alive()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(server.url, timeout=10)
+
+
+def test_a_browser_that_stays_connected_keeps_no_server_alive(empty_store: World) -> None:
+    """Closing hangs up on it, and leaves no thread behind; to close again is harmless."""
+    before = set(threading.enumerate())
+    server = Server(create_app(empty_store.settings()), port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    browser = http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port, timeout=10)
+    try:
+        browser.request("GET", "/")
+        answer = browser.getresponse()
+        answer.read()
+        assert not answer.will_close
+    finally:
+        server.close()
+        thread.join(timeout=10)
+        browser.close()
+    server.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_server_that_never_ran_can_be_closed(empty_store: World) -> None:
+    """Nobody listens afterwards, and to run it then ends at once."""
+    server = Server(create_app(empty_store.settings()), port=0)
+    server.close()
+    server.run()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(server.url, timeout=10)
 
