@@ -1,0 +1,51 @@
+"""Planner: how many requests an experiment needs, and how long they take."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import ndtri
+
+from openfeature_triton.dashboard.statistics.always_valid import ALPHA, POWER
+
+ALWAYS_VALID = 1.68
+"""How many times the fixed-horizon number an always-valid test needs for the same power."""
+
+
+def requests_per_arm(
+    minimum_effect: float,
+    control_variance: float,
+    treatment_variance: float | None = None,
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    always_valid: bool = True,
+) -> int:
+    """Give the requests that each arm of an even split needs to find an effect.
+
+    n = (z₁₋α/₂ + z_power)²(σ_C² + σ_T²)/δ² (Kohavi, Tang & Xu 2020, chapter 15), times 1.68 where
+    one may look at any time.
+
+    Args:
+        minimum_effect: δ, in the metric's unit, not 0.
+        control_variance: σ_C² of one request, e.g. p(1 − p) for a rate.
+        treatment_variance: σ_T²; the same if not given.
+        alpha: the chance of a false alarm.
+        power: the chance of finding the effect.
+        always_valid: whether one may look before the end.
+    """
+    if minimum_effect == 0 or not math.isfinite(minimum_effect):
+        raise ValueError("the effect to be found must be a number that is not 0")
+    both = control_variance + (
+        control_variance if treatment_variance is None else treatment_variance
+    )
+    z = float(ndtri(1 - alpha / 2) + ndtri(power))
+    n = z**2 * both / minimum_effect**2
+    return math.ceil(n * (ALWAYS_VALID if always_valid else 1.0))
+
+
+def days_left(planned_requests: float, requests: float, requests_per_day: float) -> float | None:
+    """Give the days until the planned requests are in at the present traffic; None without any."""
+    if requests >= planned_requests:
+        return 0.0
+    return (planned_requests - requests) / requests_per_day if requests_per_day > 0 else None

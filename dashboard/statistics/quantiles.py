@@ -1,0 +1,69 @@
+"""Latency quantiles from histograms: the ratio of two arms, with an always-valid interval.
+
+A quantile's own interval comes from ranks: [Q(p − h), Q(p + h)], h = c·√(p(1 − p)/n), where c is
+1.96 or, to hold at every look, the always-valid factor (Howard & Ramdas 2022, "Sequential
+estimation of quantiles", section 3, with the normal mixture in place of their boundary). Two arms
+are combined on the log scale by MOVER (Zou & Donner 2008, "Construction of confidence limits about
+effect measures", equation 4).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from openfeature_triton.dashboard.statistics.always_valid import factor, planned_g
+from openfeature_triton.hooks.histogram import quantile_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Treatment over control of a quantile, and its interval; all positive."""
+
+    value: float
+    low: float
+    high: float
+
+
+def quantile_factor(n: float, n_planned: float | None, alpha: float) -> float:
+    """Give c for `n` latencies of an arm: g grows with n, and is optimal where n is as planned."""
+    return float(factor(planned_g(alpha) * n / (n_planned or n), alpha))
+
+
+def quantile_interval(
+    bins: npt.ArrayLike, counts: npt.ArrayLike, p: float, c: float
+) -> tuple[float, float, float] | None:
+    """Give Q(p), Q(p − h) and Q(p + h) in ms; None while ranks reach beyond the data.
+
+    Args:
+        bins: (b,) bin indices.
+        counts: (b,) latencies in each.
+        p: between 0 and 1.
+        c: how many standard errors of a rank.
+    """
+    held = np.asarray(counts, float)
+    n = float(held.sum())
+    if n <= 0:
+        return None
+    h = c * math.sqrt(p * (1 - p) / n)
+    if p - h <= 0 or p + h >= 1:
+        return None
+    used = held > 0
+    found = quantile_ms(np.asarray(bins)[used].astype(int), held[used], [p, p - h, p + h])
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def quantile_ratio(
+    control: tuple[float, float, float] | None, treatment: tuple[float, float, float] | None
+) -> Ratio | None:
+    """Combine the intervals of two arms by MOVER on the log scale."""
+    if control is None or treatment is None:
+        return None
+    (q0, l0, u0), (q1, l1, u1) = (np.log(each) for each in (control, treatment))
+    d = q1 - q0
+    low = d - math.hypot(q1 - l1, u0 - q0)
+    high = d + math.hypot(u1 - q1, q0 - l0)
+    return Ratio(math.exp(d), math.exp(low), math.exp(high))

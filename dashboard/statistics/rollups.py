@@ -1,0 +1,130 @@
+"""What statistics are made from: sums by slice of time, phase and variant, and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from openfeature_triton.dashboard.statistics.always_valid import ALPHA, POWER, Floats
+from openfeature_triton.dashboard.statistics.guardrails import Guardrail
+from openfeature_triton.dashboard.statistics.moments import Moments
+from openfeature_triton.hooks import schema
+
+Fields = Mapping[str, float]
+
+SUCCESS_RATE, ERROR_RATE, LATENCY = "success_rate", "error_rate", "latency"
+RATES = (SUCCESS_RATE, ERROR_RATE)
+LOWER_IS_BETTER = (ERROR_RATE, LATENCY, "latency_p50", "latency_p95", "latency_p99")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The summed fields of one phase and variant in one slice of time.
+
+    `index` orders the slices (a day's or an hour's number, any whole number; the looks at the data
+    are at their ends). `fields` are named as in `hooks.schema`, those of `inference_light` and the
+    bins of `inference_latency` together.
+    """
+
+    index: int
+    phase: str
+    variant: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided before the first request, from the flag's metadata.
+
+    `weights` are those of each phase, of any scale. `minimum_effect` is in the unit of the primary
+    metric (0.01 is one point of a rate), for `latency` a share (0.1 is 10 %); `planned_requests`
+    counts all variants together. `lower_is_better` names custom metrics of which less is better.
+    """
+
+    control: str
+    weights: Mapping[str, Mapping[str, float]]
+    primary_metric: str = SUCCESS_RATE
+    minimum_effect: float | None = None
+    planned_requests: int | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    lower_is_better: tuple[str, ...] = ()
+    alpha: float = ALPHA
+    power: float = POWER
+
+    def improves_downwards(self, metric: str) -> bool:
+        """Say whether less of a metric is better."""
+        return metric in LOWER_IS_BETTER or metric in self.lower_is_better
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulative:
+    """Sums up to the end of each slice: arrays of shape (slices, phases, variants).
+
+    `fields` holds one array per field that was recorded.
+    """
+
+    slices: tuple[int, ...]
+    phases: tuple[str, ...]
+    variants: tuple[str, ...]
+    fields: Mapping[str, Floats] = field(repr=False)
+
+    def of(self, name: str) -> Floats:
+        """Give a field's array; zeros if nobody recorded it."""
+        shape = (len(self.slices), len(self.phases), len(self.variants))
+        found = self.fields.get(name)
+        return np.zeros(shape) if found is None else found
+
+    def moments(self, metric: str) -> Moments:
+        """Give count, sum and sum of squares of a metric; latency's are of its ln."""
+        requests, errors = self.of(schema.REQUESTS), self.of(schema.ERRORS)
+        if metric == SUCCESS_RATE:
+            return Moments(requests, requests - errors, requests - errors)
+        if metric == ERROR_RATE:
+            return Moments(requests, errors, errors)
+        if metric == LATENCY:
+            return Moments(
+                requests, self.of(schema.LATENCY_LN_SUM), self.of(schema.LATENCY_LN_SUMSQ)
+            )
+        return Moments(*(self.of(name) for name in schema.metric_fields(metric)))
+
+    def custom_metrics(self) -> tuple[str, ...]:
+        """Name the custom metrics that were recorded."""
+        parsed = map(schema.parse_metric_field, self.fields)
+        return tuple(sorted({each[0] for each in parsed if each is not None}))
+
+    def bins(self) -> tuple[Floats, Floats]:
+        """Give the latency histogram at the end, over all phases: bins, and counts by variant.
+
+        Bins (b,), counts (variants, b); phases are added up, for quantiles do not combine.
+        """
+        indices = sorted(
+            index for name in self.fields if (index := schema.parse_bin_field(name)) is not None
+        )
+        counts = [self.fields[schema.bin_field(index)][-1].sum(axis=0) for index in indices]
+        empty = np.zeros((len(self.variants), 0))
+        return np.array(indices, float), np.array(counts).T if counts else empty
+
+
+def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
+    """Add slices up over time; several of one index, phase and variant are merged by summing."""
+    given = tuple(slices)
+    times = tuple(sorted({each.index for each in given}))
+    phases = tuple(dict.fromkeys(each.phase for each in sorted(given, key=lambda s: s.index)))
+    variants = (control, *sorted({each.variant for each in given} - {control}))
+    place = (
+        {index: row for row, index in enumerate(times)},
+        {phase: row for row, phase in enumerate(phases)},
+        {variant: row for row, variant in enumerate(variants)},
+    )
+    shape = (len(times), len(phases), len(variants))
+    sums: dict[str, Floats] = {}
+    for each in given:
+        at = place[0][each.index], place[1][each.phase], place[2][each.variant]
+        for name, value in each.fields.items():
+            if name not in sums:
+                sums[name] = np.zeros(shape)
+            sums[name][at] += value
+    totals = {name: found.cumsum(axis=0) for name, found in sums.items()}
+    return Cumulative(times, phases, variants, totals)
