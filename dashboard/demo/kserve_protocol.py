@@ -26,7 +26,8 @@ def read_input(body: bytes, header_length: str | None, name: str, datatype: str)
     tensor = inputs[0]
     if tensor.get("name") != name or tensor.get("datatype") != datatype:
         raise BadRequestError(f"expected the input {name!r} of {datatype}")
-    size = (tensor.get("parameters") or {}).get("binary_data_size")
+    parameters = tensor.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if size != len(binary):
         raise BadRequestError(f"input {name!r}: expected {len(binary)} bytes of binary data")
     return binary

@@ -49,7 +49,10 @@ class Delivery:
 
 
 def utterances(count: int, seed: int = 0) -> Iterator[Utterance]:
-    """Give `count` utterances, always the same ones for a seed. Raises MissingModelsError."""
+    """Give `count` utterances, to the sample the same ones for a seed in a fresh process.
+
+    In one process a voice's flutter goes on from where it was. Raises MissingModelsError.
+    """
     choice = random.Random(seed)  # noqa: S311 - a repeatable draw, no secret
     noise = np.random.default_rng(seed)
     speaker = Speaker()
