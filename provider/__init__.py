@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         WrongKeyError,
     )
     from openfeature_triton.provider.experiments import Call, Experiments
-    from openfeature_triton.provider.file_flags import FileFlags, FlagSource
+    from openfeature_triton.provider.file_flags import FileFlags
+    from openfeature_triton.provider.flag_sources import FlagListener, FlagSource
     from openfeature_triton.provider.foreign_errors import error_class
     from openfeature_triton.provider.keyring import Keyring
+    from openfeature_triton.provider.last_good import LastGood
     from openfeature_triton.provider.registry import Registry
     from openfeature_triton.provider.route import Route, RouteReason
     from openfeature_triton.provider.service import Service
@@ -48,9 +50,11 @@ _HOME = {
     "Call": "experiments",
     "Experiments": "experiments",
     "FileFlags": "file_flags",
-    "FlagSource": "file_flags",
+    "FlagListener": "flag_sources",
+    "FlagSource": "flag_sources",
     "error_class": "foreign_errors",
     "Keyring": "keyring",
+    "LastGood": "last_good",
     "Registry": "registry",
     "Route": "route",
     "RouteReason": "route",
@@ -64,10 +68,12 @@ __all__ = [
     "Call",
     "Experiments",
     "FileFlags",
+    "FlagListener",
     "FlagSource",
     "InvalidServiceError",
     "Keyring",
     "KeyringError",
+    "LastGood",
     "MalformedKeyError",
     "MissingKeyError",
     "NotARegistryError",

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
 from openfeature_triton.provider.catalogue import Match, first_match
 from openfeature_triton.provider.evaluator import Evaluator, failed
-from openfeature_triton.provider.file_flags import FileFlags, FlagSource
+from openfeature_triton.provider.file_flags import FileFlags
+from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.keyring import Keyring
+from openfeature_triton.provider.provider_events import ProviderEvents
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.service import Service
@@ -66,9 +66,9 @@ class TritonProvider(AbstractProvider):
         self._on_track = on_track
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
+        self._events = ProviderEvents(self)
         self._announced: set[tuple[str, str]] = set()
         self._track_failures = 0
-        self._swap = threading.Lock()
 
     @classmethod
     def open(
@@ -97,15 +97,23 @@ class TritonProvider(AbstractProvider):
         """
         if isinstance(self.services, ServiceCache):
             self.services.start()
-        self._source.start(self._take_document, self._take_error)
+        self._events.starting()
+        self._source.start(self)
+        self._events.started()
         if self._evaluator is None:
             raise ProviderNotReadyError(str(self._trouble or "no flag document has arrived yet"))
 
     def shutdown(self) -> None:
         """Stop the flag source and the registry's cache; what they last held goes on answering."""
         self._source.close()
+        self._events.close()
         if isinstance(self.services, ServiceCache):
             self.services.close()
+
+    @property
+    def flags_age_s(self) -> float | None:
+        """Seconds since the source was seen to hold the flags in force; None before the first."""
+        return self._source.age_s()
 
     @property
     def document(self) -> Document | None:
@@ -113,29 +121,42 @@ class TritonProvider(AbstractProvider):
         evaluator = self._evaluator
         return evaluator.document if evaluator else None
 
-    def _take_document(self, document: Document) -> None:
-        try:
-            evaluator = Evaluator(document)
-        except Exception as error:  # noqa: BLE001 - flagd's own parser has the last word
-            self._take_error(error)
-            return
-        with self._swap:
-            previous, self._evaluator = self._evaluator, evaluator
-            recovered, self._trouble = self._trouble is not None, None
+    def on_document(self, document: Document) -> None:
+        """Put a document in force, for its source; raises if flagd's evaluator refuses it."""
+        evaluator = Evaluator(document)  # flagd's own parser has the last word
+        previous, self._evaluator = self._evaluator, evaluator
+        self._trouble = None
         self._announce_phases(document)
-        details = ProviderEventDetails(flags_changed=_changed(previous, evaluator))
-        if recovered:
-            self.emit_provider_ready(details)
-        if previous is not None:
-            self.emit_provider_configuration_changed(details)
+        self._tell_refused(document)
+        self._events.ready(_changed(previous, evaluator) if previous else None)
 
-    def _take_error(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
+        """Tell what is wrong with the source or its document; what is in force stays."""
         self._trouble = error
-        kept = "the last good flags stay in force" if self._evaluator else "there are no flags yet"
-        _log.warning("%s (%s)", error, kept)
-        self.emit_provider_error(
-            ProviderEventDetails(message=str(error), error_code=ErrorCode.PARSE_ERROR)
-        )
+        _log.warning("%s (%s)", error, self._what_stays())
+        code = ErrorCode.PARSE_ERROR if isinstance(error, FlagFileError) else ErrorCode.GENERAL
+        self._events.error(str(error), code)
+
+    def on_stale(self, reason: str) -> None:
+        """Tell that the source does not answer; what is in force stays."""
+        _log.warning("%s (%s)", reason, self._what_stays())
+        self._events.stale(reason)
+
+    def on_live(self) -> None:
+        """Tell that the source holds what is in force, after trouble with it."""
+        self._trouble = None
+        _log.info("the flag source answers again, its flags are those in force")
+        self._events.ready()
+
+    def _what_stays(self) -> str:
+        return "the last good flags stay in force" if self._evaluator else "there are no flags yet"
+
+    def _tell_refused(self, document: Document) -> None:
+        """Name each flag that was left out of a document, in the log and by an event."""
+        for error in document.refused:
+            _log.warning("%s (this flag is left out, the others are in force)", error)
+            keys = [error.flag_key] if error.flag_key is not None else None
+            self._events.error(str(error), ErrorCode.PARSE_ERROR, keys)
 
     def _announce_phases(self, document: Document) -> None:
         """Tell each phase once, with its definition, when it first goes live."""
@@ -295,4 +316,8 @@ def _changed(previous: Evaluator | None, present: Evaluator) -> list[str]:
     """The keys of the flags that came, went or changed."""
     before = previous.document.flags if previous else {}
     after = present.document.flags
-    return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return sorted(
+        key
+        for key in {*before, *after}
+        if before.get(key) is not after.get(key) and before.get(key) != after.get(key)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from openfeature_triton.flagd_config import Document, FlagFileError, example
 from openfeature_triton.provider.file_flags import FileFlags
+from openfeature_triton.provider.last_good import LastGood
 
 GOOD = example("asr").read_text(encoding="utf-8")
 OTHER = GOOD.replace('["control", 50], ["treatment", 50]', '["control", 90], ["treatment", 10]')
@@ -21,13 +23,29 @@ PATIENCE_S = 10.0
 class Watched:
     """A `FileFlags` whose deliveries can be waited for."""
 
-    def __init__(self, path: Path) -> None:
-        self.delivered: queue.Queue[Document | Exception] = queue.Queue()
-        self.source = FileFlags(path, poll_s=0.01)
+    def __init__(self, path: Path, poll_s: float = 0.01, last_good: LastGood | None = None) -> None:
+        self.delivered: queue.Queue[Document | Exception | str] = queue.Queue()
+        self.source = FileFlags(path, poll_s=poll_s, last_good=last_good)
 
     def start(self) -> None:
-        """Start it, with both deliveries going to the queue."""
-        self.source.start(self.delivered.put, self.delivered.put)
+        """Start it, with all deliveries going to the queue."""
+        self.source.start(self)
+
+    def on_document(self, document: Document) -> None:
+        """A document goes to the queue."""
+        self.delivered.put(document)
+
+    def on_error(self, error: Exception) -> None:
+        """So does an error."""
+        self.delivered.put(error)
+
+    def on_stale(self, reason: str) -> None:
+        """And this."""
+        self.delivered.put(reason)
+
+    def on_live(self) -> None:
+        """And this."""
+        self.delivered.put("live")
 
     def document(self) -> Document:
         """Wait for the next delivery, which must be a document."""
@@ -158,3 +176,79 @@ def test_a_forked_child_watches_too(watched: Watched, path: Path) -> None:
         except BaseException:  # noqa: BLE001
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_half_written_yaml_is_never_served(tmp_path: Path) -> None:
+    """Cut between two flags, YAML is whole in itself: what is still growing is waited for."""
+    path = tmp_path / "flags.yaml"
+    flag = "  flag-{}:\n    state: ENABLED\n    variants: {{yes: true}}\n"
+    path.write_text("flags:\n" + flag.format("first"))
+    watched = Watched(path, poll_s=0.15)
+    watched.start()
+    try:
+        assert list(watched.document().flags) == ["flag-first"]
+        with path.open("w") as file:
+            file.write("flags:\n")
+            for number in range(100):
+                file.write(flag.format(number))
+                file.flush()
+                time.sleep(0.005)
+        assert len(watched.document().flags) == 100
+        assert watched.delivered.empty()
+    finally:
+        watched.source.close()
+
+
+def test_a_file_that_changes_all_the_time_is_served_all_the_same(
+    watched: Watched, path: Path
+) -> None:
+    """JSON that is renamed into place is whole: no need to wait until the changes end."""
+    watched.start()
+    watched.document()
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            replacement = path.with_suffix(".new")
+            replacement.write_text(GOOD.replace('"speech"', f'"speech-{number}"'))
+            replacement.replace(path)
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        seen = [watched.document() for _ in range(5)]
+    finally:
+        stop.set()
+        writer.join()
+    assert len({str(document.experiments) for document in seen}) == 5
+
+
+def test_the_same_content_after_trouble_is_told_as_live(watched: Watched, path: Path) -> None:
+    """A file that comes back unchanged changes nothing but the state."""
+    watched.start()
+    watched.document()
+    path.rename(path.with_suffix(".away"))
+    assert "flags.json" in str(watched.error())
+    path.with_suffix(".away").rename(path)
+    assert watched.delivered.get(timeout=PATIENCE_S) == "live"
+
+
+def test_a_start_without_the_file_serves_the_last_good_flags(path: Path, tmp_path: Path) -> None:
+    """The kept document goes into force, said to be old, until the file is there again."""
+    kept = LastGood(tmp_path / "cache" / "flags")
+    first = Watched(path, last_good=kept)
+    first.start()
+    first.source.close()
+    path.unlink()
+    watched = Watched(path, last_good=kept)
+    watched.start()
+    try:
+        assert "flags.json" in str(watched.error())
+        assert _weights(watched.document()) == {"control": 50, "treatment": 50}
+        assert "last good" in str(watched.delivered.get(timeout=PATIENCE_S))
+        path.write_text(OTHER)
+        assert _weights(watched.document()) == {"control": 90, "treatment": 10}
+    finally:
+        watched.source.close()

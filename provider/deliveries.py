@@ -1,0 +1,114 @@
+"""From the text that a source holds to the document in force: the part that all sources share."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from time import monotonic
+
+from openfeature_triton.flagd_config import DocumentReader, FlagFileError
+from openfeature_triton.provider.flag_sources import FlagListener
+from openfeature_triton.provider.last_good import LastGood
+
+_log = logging.getLogger(__name__)
+
+
+class Deliveries:
+    """Reads texts and tells the listener what came of them; whatever the text, never raises.
+
+    Used by one thread at a time. The same text is read once; it comes again after trouble as
+    `on_live`. Each text that went into force is kept in `last_good`.
+    """
+
+    def __init__(
+        self, reader: DocumentReader, listener: FlagListener, last_good: LastGood | None = None
+    ) -> None:
+        self._reader = reader
+        self._listener = listener
+        self._last_good = last_good
+        self._in_force = b""
+        self._refused = b""
+        self._troubled = False
+        self._confirmed_s: float | None = None
+
+    @property
+    def any_in_force(self) -> bool:
+        """Whether a document of this source is in force."""
+        return bool(self._in_force)
+
+    def age_s(self) -> float | None:
+        """Seconds since the source was last seen to hold what is in force."""
+        return None if self._confirmed_s is None else monotonic() - self._confirmed_s
+
+    def text(self, text: bytes) -> None:
+        """Take what the source holds now."""
+        digest = hashlib.sha256(text).digest()
+        if digest == self._in_force:
+            self._refused = b""
+            self.alive()
+        elif digest != self._refused and self._read(text, digest):
+            self._confirmed_s = monotonic()
+            if self._last_good is not None:
+                self._last_good.save(text)
+
+    def alive(self) -> None:
+        """The source answers, and holds what it gave last."""
+        if self._refused or not self._in_force:
+            return
+        self._confirmed_s = monotonic()
+        if self._troubled:
+            self._troubled = False
+            self._tell(self._listener.on_live)
+
+    def error(self, error: Exception) -> None:
+        """The source can't give a document."""
+        self._troubled = True
+        self._tell(self._listener.on_error, error)
+
+    def stale(self, reason: str) -> None:
+        """The source does not answer."""
+        self._troubled = True
+        self._tell(self._listener.on_stale, reason)
+
+    def anew(self) -> None:
+        """The source was away: tell of a bad text even if it is the one that was told of."""
+        self._refused = b""
+
+    def restore(self) -> None:
+        """Put the last good document in force if the source has given none so far."""
+        kept = self._last_good.load() if self._last_good and not self._in_force else None
+        if kept is None:
+            return
+        if self._read(kept.text, hashlib.sha256(kept.text).digest()):
+            self._confirmed_s = monotonic() - kept.age_s
+            self.stale(f"the last good flags are in force, {_age(kept.age_s)} old")
+
+    def _read(self, text: bytes, digest: bytes) -> bool:
+        """Put a text in force, or tell why not."""
+        try:
+            document = self._reader.read(text)
+            self._listener.on_document(document)
+        except FlagFileError as error:
+            self._refused = digest
+            self.error(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - a source outlives whatever a document provokes
+            _log.warning("%s: the document can't be used", self._reader.source, exc_info=True)
+            self._refused = digest
+            self.error(error)
+            return False
+        self._in_force, self._refused, self._troubled = digest, b"", False
+        return True
+
+    def _tell(self, what: object, *said: object) -> None:
+        try:
+            what(*said)  # type: ignore[operator]
+        except Exception:  # noqa: BLE001 - somebody's event handler must not end the source
+            _log.warning("%s: an event was not taken", self._reader.source, exc_info=True)
+
+
+def _age(age_s: float) -> str:
+    for unit, size in (("days", 172_800), ("h", 7_200), ("min", 120)):
+        if age_s >= size:
+            return f"{age_s / {'days': 86_400, 'h': 3_600, 'min': 60}[unit]:.0f} {unit}"
+    return f"{age_s:.0f} s"
