@@ -12,7 +12,6 @@ from openfeature_triton.dashboard.demo.recogniser import Recogniser
 from openfeature_triton.dashboard.demo.recognisers import SEARCHES
 from openfeature_triton.dashboard.demo.speech import SAMPLE_RATE_HZ, utterances
 
-
 PRINT_DIGEST = """
 import hashlib, sys
 from openfeature_triton.dashboard.demo.speech import utterances
