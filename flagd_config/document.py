@@ -29,7 +29,8 @@ class Document:
 
     `flags` are the flags as written, `$ref`s resolved, for reading only: `as_flagd` gives a copy
     to work on. `experiments` are ordered as a request asks them: task type, priority, key.
-    `refused` says which flags were left out and why, where the reading was lenient.
+    `refused` says which flags were left out and why, where the reading was lenient. `bucketing`
+    is the generation of flagd's hash that splits requests, "v2" or "v3".
     """
 
     source: str
@@ -37,6 +38,7 @@ class Document:
     metadata: Metadata
     experiments: Mapping[str, Experiment]
     refused: tuple[FlagFileError, ...] = ()
+    bucketing: str = "v3"
 
     def of_task(self, task_type: str) -> tuple[Experiment, ...]:
         """Give the experiments of one task type, the first to be asked first."""
@@ -71,6 +73,7 @@ def parse_document(
         flags=FrozenDict(flags),
         metadata=FrozenDict(document.get("metadata", {})),
         experiments=FrozenDict(_read_experiments(flags, place, bucketing)),
+        bucketing=bucketing,
     )
 
 

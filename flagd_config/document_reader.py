@@ -185,6 +185,7 @@ class DocumentReader:
                 in_order([each.experiment for each in entries.values() if each.experiment])
             ),
             refused=refused,
+            bucketing=self.bucketing,
         )
 
 

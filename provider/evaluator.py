@@ -2,60 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ErrorCode, OpenFeatureError
+from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, Reason
 
 from openfeature_triton.flagd_config import Document
+from openfeature_triton.flagd_config.give_way import GiveWay
+from openfeature_triton.provider.compiled_flag import CompiledFlag, Metadata, Outcome
 
-Resolve = Callable[[str, Any, "EvaluationContext | None"], "FlagResolutionDetails[Any]"]
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Evaluator:
     """The flags of one document, ready to be asked; a new document gets a new evaluator.
 
     Replacing the evaluator is one assignment, so a request sees one document from start to end.
+    Flags that are the same objects as in the document of `previous` are not compiled again.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, previous: Evaluator | None = None) -> None:
         self.document = document
-        core = FlagdCore()
-        core.set_flags(document.as_flagd())
-        self._resolve: Mapping[FlagType, Resolve] = {
-            FlagType.BOOLEAN: core.resolve_boolean_value,
-            FlagType.STRING: core.resolve_string_value,
-            FlagType.INTEGER: core.resolve_integer_value,
-            FlagType.FLOAT: core.resolve_float_value,
-            FlagType.OBJECT: core.resolve_object_value,
-        }
+        self.flags: Mapping[str, CompiledFlag] = _compiled(document, previous)
         self.catalogue = {
             each.task_type: document.of_task(each.task_type)
             for each in document.experiments.values()
         }
-        self._metadata = {
-            key: MappingProxyType({**document.metadata, **each.metadata, "phase": each.phase})
-            for key, each in document.experiments.items()
-        }
+
+    def uncompiled(self) -> Mapping[str, int]:
+        """How often which operators are left to the reference implementation."""
+        total: Counter[str] = Counter()
+        for flag in self.flags.values():
+            total.update(flag.uncompiled)
+        return total
 
     def resolve(
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
         """Evaluate one flag; an error is in the details beside the caller's default, not raised."""
-        try:
-            details = self._resolve[flag_type](key, default, context)
-        except OpenFeatureError as error:
-            return failed(default, error.error_code, error.error_message or str(error))
-        except Exception as error:  # noqa: BLE001 - json-logic raises whatever a rule provokes
-            return failed(default, ErrorCode.PARSE_ERROR, f"flag {key!r}: {type(error).__name__}")
-        metadata = self._metadata.get(key)
-        if metadata is not None:
-            details.flag_metadata = metadata
-        return details
+        flag = self.flags.get(key)
+        if flag is None:
+            return failed(default, ErrorCode.FLAG_NOT_FOUND, f"Flag with key {key} not present.")
+        return details(flag, self.evaluate(flag, context), flag_type, default)
+
+    @staticmethod
+    def evaluate(flag: CompiledFlag, context: EvaluationContext | None) -> Outcome:
+        """What a flag gives in a context."""
+        if context is None:
+            return flag.evaluate(_EMPTY, None)
+        return flag.evaluate(context.attributes, context.targeting_key)
+
+
+def details(
+    flag: CompiledFlag, outcome: Outcome, flag_type: FlagType, default: Any
+) -> FlagResolutionDetails[Any]:
+    """An outcome as the type that the caller asked for."""
+    if outcome.variant is None:
+        if outcome.error_code is not None:
+            return failed(default, outcome.error_code, outcome.message or "")
+        value = default
+    elif flag_type not in outcome.types:
+        kind = type(outcome.value).__name__
+        message = f"flag {flag.key!r} is a {kind}, not a {flag_type.lower()}"
+        return failed(default, ErrorCode.TYPE_MISMATCH, message)
+    else:
+        value = outcome.value if outcome.plain else _copy(outcome.value)
+    if flag_type is FlagType.FLOAT and isinstance(value, int):
+        value = float(value)
+    return FlagResolutionDetails(
+        value, reason=outcome.reason, variant=outcome.variant, flag_metadata=flag.metadata
+    )
 
 
 def failed(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
@@ -63,3 +83,44 @@ def failed(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails
     return FlagResolutionDetails(
         default, error_code=code, error_message=message, reason=Reason.ERROR
     )
+
+
+def _compiled(document: Document, previous: Evaluator | None) -> dict[str, CompiledFlag]:
+    """Compile the flags, in slices between which requests run."""
+    give_way = GiveWay()
+    known: Mapping[str, CompiledFlag] = {}
+    before: Mapping[str, Any] = {}
+    if previous is not None and _alike(previous.document, document):
+        known, before = previous.flags, previous.document.flags
+    flags = {}
+    for key, flag in document.flags.items():
+        if before.get(key) is flag:
+            flags[key] = known[key]
+        else:
+            metadata = _metadata(document, key, flag)
+            flags[key] = CompiledFlag(key, flag, metadata, document.bucketing)
+        give_way()
+    return flags
+
+
+def _alike(one: Document, other: Document) -> bool:
+    """Whether the same flag is compiled to the same in both documents."""
+    return one.bucketing == other.bucketing and one.metadata == other.metadata
+
+
+def _metadata(document: Document, key: str, flag: Mapping[str, Any]) -> Metadata:
+    """The document's metadata, the flag's over it, and an experiment's phase."""
+    metadata = {**document.metadata, **(flag.get("metadata") or {})}
+    experiment = document.experiments.get(key)
+    if experiment is not None:
+        metadata["phase"] = experiment.phase
+    return MappingProxyType(metadata)
+
+
+def _copy(value: Any) -> Any:
+    """A caller may change what it is given, the document stays as it is."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value

@@ -16,6 +16,7 @@ from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
 from openfeature_triton.provider.catalogue import Match, first_match
+from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.evaluator import Evaluator, failed
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
@@ -122,8 +123,8 @@ class TritonProvider(AbstractProvider):
         return evaluator.document if evaluator else None
 
     def on_document(self, document: Document) -> None:
-        """Put a document in force, for its source; raises if flagd's evaluator refuses it."""
-        evaluator = Evaluator(document)  # flagd's own parser has the last word
+        """Put a document in force, for its source."""
+        evaluator = Evaluator(document, self._evaluator)
         previous, self._evaluator = self._evaluator, evaluator
         self._trouble = None
         self._announce_phases(document)
@@ -277,14 +278,6 @@ class TritonProvider(AbstractProvider):
             return unusable
         details.value = _described(service)
         return details
-
-
-def named_service(value: object) -> str | None:
-    """The id in a variant's `{"service": "<service_id>"}`; None for any other value."""
-    if isinstance(value, Mapping) and len(value) == 1:
-        service_id = value.get("service")
-        return service_id if isinstance(service_id, str) else None
-    return None
 
 
 def _described(service: Service) -> dict[str, str]:

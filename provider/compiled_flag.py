@@ -1,0 +1,144 @@
+"""One flag compiled: from a request to an outcome that was made when the flag arrived."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import FlagType, Reason
+
+from openfeature_triton.provider.rules import Attributes, RuleCompiler, Run
+
+Metadata = Mapping[str, "bool | int | float | str"]
+_NO_METADATA: Metadata = MappingProxyType({})
+
+
+class Outcome(NamedTuple):
+    """What a flag gives: a variant with its value, the caller's default, or an error.
+
+    `types` are those as which the value may be asked for; `plain` says that the value is no
+    object or list, so that it can be handed out as it is.
+    """
+
+    reason: Reason
+    variant: str | None = None
+    value: Any = None
+    service_id: str | None = None
+    types: frozenset[FlagType] = frozenset()
+    plain: bool = True
+    error_code: ErrorCode | None = None
+    message: str | None = None
+
+
+class CompiledFlag:
+    """A flag of one document, for reading only.
+
+    `uncompiled` counts the operators in it that are left to the reference implementation.
+    """
+
+    __slots__ = ("_default", "_outcomes", "_run", "key", "metadata", "uncompiled")
+
+    def __init__(
+        self, key: str, flag: Mapping[str, Any], metadata: Metadata, bucketing: str
+    ) -> None:
+        self.key = key
+        self.metadata = metadata
+        self.uncompiled: Counter[str] = Counter()
+        self._outcomes = _targeted(flag["variants"])
+        targeting = flag.get("targeting")
+        reason = Reason.DEFAULT if targeting else Reason.STATIC
+        self._default = _default_outcome(flag, reason)
+        self._run: Run | None = None
+        if flag["state"] == "DISABLED":
+            self._default = Outcome(Reason.DISABLED)
+        elif targeting and not isinstance(targeting, dict):
+            self._default = failure(ErrorCode.PARSE_ERROR, f"flag {key!r}: `targeting` is no rule")
+        elif targeting:
+            compiler = RuleCompiler(key, bucketing, self.uncompiled)
+            self._run = compiler.compile(targeting).run
+
+    def evaluate(self, attributes: Attributes, targeting_key: str | None) -> Outcome:
+        """The outcome of one request; never raises."""
+        run = self._run
+        if run is None:
+            return self._default
+        try:
+            result = run(attributes, targeting_key)
+        except Exception as error:  # noqa: BLE001 - json-logic raises whatever a rule provokes
+            return failure(ErrorCode.PARSE_ERROR, f"flag {self.key!r}: {type(error).__name__}")
+        return self.outcome(result)
+
+    def outcome(self, result: Any) -> Outcome:
+        """The outcome of what the targeting gave."""
+        if result is None:
+            return self._default
+        if result is True or result is False:
+            result = "true" if result else "false"
+        found = self._outcomes.get(result) if type(result) is str else None
+        return found or self._outcomes.get(str(result)) or _unknown_variant(str(result))
+
+
+def failure(code: ErrorCode, message: str) -> Outcome:
+    """An outcome that leaves the caller's default in place, with the reason why."""
+    return Outcome(Reason.ERROR, error_code=code, message=message)
+
+
+def named_service(value: object) -> str | None:
+    """The id in a variant's `{"service": "<service_id>"}`; None for any other value."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        service_id = value.get("service")
+        return service_id if isinstance(service_id, str) else None
+    return None
+
+
+def _unknown_variant(name: str) -> Outcome:
+    return failure(ErrorCode.GENERAL, f"Resolved variant {name} not in variants config.")
+
+
+def _default_outcome(flag: Mapping[str, Any], reason: Reason) -> Outcome:
+    """What the flag gives where no targeting decides."""
+    name = flag.get("defaultVariant")
+    if isinstance(name, bool):
+        name = "true" if name else "false"
+    if not name:
+        return Outcome(Reason.DEFAULT)
+    if name not in flag["variants"]:
+        return _unknown_variant(name)
+    return _made(reason, name, flag["variants"][name])
+
+
+def _targeted(variants: Mapping[str, Any]) -> dict[str, Outcome]:
+    """The outcome of each variant that targeting can name; flagd takes no null value for one."""
+    return {
+        name: _made(Reason.TARGETING_MATCH, name, value)
+        for name, value in variants.items()
+        if name and value is not None
+    }
+
+
+def _made(reason: Reason, name: str, value: Any) -> Outcome:
+    plain = not isinstance(value, (dict, list))
+    return Outcome(reason, name, value, named_service(value), _types(value), plain)
+
+
+def _types(value: Any) -> frozenset[FlagType]:
+    """The types as which flagd hands out a value; it lets a boolean pass for a float."""
+    if isinstance(value, bool):
+        return _BOOLEAN
+    if isinstance(value, int):
+        return _INTEGER
+    if isinstance(value, float):
+        return _FLOAT
+    if isinstance(value, str):
+        return _STRING
+    return _OBJECT if isinstance(value, (dict, list)) else frozenset()
+
+
+_BOOLEAN = frozenset((FlagType.BOOLEAN, FlagType.FLOAT))
+_INTEGER = frozenset((FlagType.INTEGER, FlagType.FLOAT))
+_FLOAT = frozenset((FlagType.FLOAT,))
+_STRING = frozenset((FlagType.STRING,))
+_OBJECT = frozenset((FlagType.OBJECT,))
