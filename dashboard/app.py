@@ -11,6 +11,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from openfeature_triton.dashboard import formats
+from openfeature_triton.dashboard.access import AccessFile
+from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.machines import Machines
 from openfeature_triton.dashboard.pages import KeyConverter, Pages
 from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
@@ -18,7 +20,10 @@ from openfeature_triton.dashboard.security import protect
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.sql_store import SqlStore
 from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.tracking import Tracking
 from openfeature_triton.hooks.errors import StoreError
+from openfeature_triton.hooks.recorder import Recorder
+from openfeature_triton.hooks.settings import RecorderSettings
 
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -52,7 +57,11 @@ def create_app(
     protect(app)
     store = store or SqlStore(settings.store)
     _add_pages(app, Pages(store, settings, clock))
-    _add_machines(app, Machines(store, settings))
+    access = AccessFile(settings.access)
+    intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))
+    _add_machines(app, Machines(store, settings, intake))
+    tracking = Tracking(intake, access, settings.track_per_s)
+    app.add_url_rule("/api/track", "track", tracking.track, methods=["POST"])
     _add_files(app)
     _add_formats(app)
     app.register_error_handler(HTTPException, _refuse)
@@ -72,6 +81,10 @@ def _add_machines(app: Flask, machines: Machines) -> None:
     app.add_url_rule(metrics, "metrics_json", machines.metrics)
     app.add_url_rule(f"{metrics}.csv", "metrics_csv", machines.metrics_csv)
     app.add_url_rule("/metrics", "prometheus", machines.prometheus)
+
+
+def _open_recorder(settings: DashboardSettings) -> Recorder:
+    return Recorder.open(RecorderSettings(store=settings.store, on_sigterm=False))
 
 
 def _add_files(app: Flask) -> None:

@@ -8,6 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from openfeature_triton.dashboard import access_commands
+
 if TYPE_CHECKING:
     from openfeature_triton.dashboard.serve import Server
     from openfeature_triton.dashboard.settings import DashboardSettings
@@ -23,29 +25,42 @@ class DashboardFailure(click.ClickException):
         click.echo(f"error: {self.format_message()}", file=file or sys.stderr)
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog="Example: openfeature-triton dashboard --store sqlite:///store.db --flags flags.json",
     short_help="Show experiments in a browser.",
 )
 @click.option("--store", metavar="URL", help="The store's SQLAlchemy URL (default: OFT_STORE).")
 @click.option("--flags", metavar="FILE", help="The flag file (default: OFT_FLAGS).")
-@click.option("--host", help="The loopback address to listen on (default: OFT_HOST, 127.0.0.1).")
+@click.option("--host", help="The address to listen on (default: OFT_HOST, 127.0.0.1).")
 @click.option("--port", type=int, help="The port; 0 takes a free one (default: OFT_PORT, 8080).")
 @click.option("--json", "as_json", is_flag=True, help="Print where it listens as JSON.")
-def dashboard(as_json: bool, **given: str | int | None) -> None:
-    """Serve the dashboard on this machine until Ctrl-C; it only reads.
+@click.pass_context
+def dashboard(context: click.Context, as_json: bool, **given: str | int | None) -> None:
+    """Serve the dashboard until Ctrl-C; no page changes anything.
 
-    Shows each experiment of the flag FILE, and what the store holds of it.
+    Shows each experiment of the flag FILE, and what the store holds of it. Listens beyond this
+    machine only where people must sign in: `dashboard user add`, or a trusted proxy.
     """
+    if context.invoked_subcommand is not None:
+        return
     server = _make({name: value for name, value in given.items() if value is not None})
     if as_json:
         click.echo(json.dumps({"url": server.url}))
     else:
         click.echo(f"The dashboard is at {server.url} (Ctrl-C ends it)")
+    _stop_on_sigterm()
     try:
         server.run()
     finally:
         server.close()
+
+
+def _stop_on_sigterm() -> None:
+    """End as on Ctrl-C, so that what services reported is written."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def _make(given: dict[str, str | int]) -> Server:
@@ -80,6 +95,10 @@ def _listen(settings: DashboardSettings, *, has_flags: bool) -> Server:
     if has_flags:  # the default one need not be there
         read_document(settings.flags, bucketing=settings.bucketing)
     return Server(create_app(settings, store=store), settings.host, settings.port)
+
+
+dashboard.add_command(access_commands.user)
+dashboard.add_command(access_commands.token)
 
 
 @click.command(

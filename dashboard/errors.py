@@ -1,8 +1,9 @@
 """Errors: what this folder raises, and only at its start.
 
 DashboardError
+├── AccessError           the file of users and tokens can't be used; names it
 ├── ListenError           the dashboard can't listen where it should; names the address
-│   ├── NotLoopbackError  the address can be reached from other machines
+│   ├── NotLoopbackError  the address can be reached from other machines, and nobody signs in
 │   └── PortTakenError    somebody else listens there
 └── PlotlyMissingError    the plotly package brings no plotly.min.js
 
@@ -12,9 +13,18 @@ say so, and recover with the store.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class DashboardError(Exception):
     """Anything that `dashboard` raises on purpose."""
+
+
+class AccessError(DashboardError):
+    """The file of users and tokens can't be used."""
+
+    def __init__(self, path: Path, problem: str, advice: str) -> None:
+        super().__init__(f"{path}: {problem}; {advice}")
 
 
 class ListenError(DashboardError):
@@ -32,7 +42,7 @@ class ListenError(DashboardError):
 
 
 class NotLoopbackError(ListenError):
-    """Others could read what the dashboard shows, and it can't yet ask who they are."""
+    """Others could read what the dashboard shows, and it has no way to ask who they are."""
 
 
 class PortTakenError(ListenError):

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from openfeature_triton.dashboard.definitions import read_flags
 from openfeature_triton.dashboard.exposition import exposition
+from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.periods import Period, Query, as_csv, read_periods
 from openfeature_triton.dashboard.settings import DashboardSettings
@@ -16,7 +17,8 @@ from openfeature_triton.dashboard.store import Store
 class Machines:
     """Answers that only read; `store` and `settings` as `Pages` has them."""
 
-    def __init__(self, store: Store, settings: DashboardSettings) -> None:
+    def __init__(self, store: Store, settings: DashboardSettings, intake: Intake) -> None:
+        self._intake = intake
         self._store = store
         self._settings = settings
 
@@ -37,9 +39,12 @@ class Machines:
     def prometheus(self) -> Response:
         """Give all experiments' counters in Prometheus's text format."""
         return Response(
-            exposition(self._store.traffic()),
+            exposition(self._store.traffic(), self._own()),
             content_type="text/plain; version=0.0.4; charset=utf-8",
         )
+
+    def _own(self) -> dict[str, float]:
+        return {f"{name}_total": count for name, count in self._intake.stats().items()}
 
     def _read(self, key: str) -> tuple[Query, tuple[Period, ...]]:
         query = _query()

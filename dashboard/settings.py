@@ -28,7 +28,25 @@ class DashboardSettings(BaseSettings):
     bucketing: Literal["v2", "v3"] = Field(
         default="v3", description="the generation of flagd's bucketing hash, part of a phase's id"
     )
-    host: str = Field(default="127.0.0.1", description="the address to listen on: loopback only")
+    host: str = Field(
+        default="127.0.0.1",
+        description="the address to listen on; beyond loopback only where people must sign in",
+    )
     port: int = Field(
         default=8080, ge=0, le=65_535, description="the port to listen on; 0 takes a free one"
+    )
+    access: str = Field(
+        default="access.json", description="the file of users and tokens, hashes only, mode 0600"
+    )
+    proxy_address: str = Field(
+        default="", description="the address of a trusted proxy that says who is looking"
+    )
+    proxy_header: str = Field(
+        default="X-Forwarded-User",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
+        description="the header in which the trusted proxy names the user",
+    )
+    session_s: float = Field(default=43_200, gt=0, description="how long somebody stays signed in")
+    track_per_s: float = Field(
+        default=1000, gt=0, description="how many outcomes per second each token may report"
     )

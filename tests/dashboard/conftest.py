@@ -48,7 +48,11 @@ class World:
 
     def settings(self) -> DashboardSettings:
         """Settings that point here."""
-        return DashboardSettings(store=SecretStr(self.url), flags=str(self.flags))
+        return DashboardSettings(
+            store=SecretStr(self.url),
+            flags=str(self.flags),
+            access=str(self.folder / "access.json"),
+        )
 
     def client(self) -> FlaskClient:
         """A client of a dashboard that reads this world at noon of the last day."""
