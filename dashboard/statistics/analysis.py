@@ -189,7 +189,7 @@ def _variant(
             variant, plan.primary_metric, effect.value, effect.low, effect.high
         ),
         guardrails=judged,
-        events=_rarer_events(sums, plan, variant),
+        events=float(_rarer_events(sums, plan.primary_metric, plan, variant)[-1]),
         requests=sum(requests.values()),
         planned_requests=plan.planned_requests,
         days_left=left,
@@ -285,7 +285,9 @@ def _metric(sums: Cumulative, plan: Plan, variant: str, metric: str) -> MetricRe
         return MetricResult(metric, None, None, Effect(), 1.0, verdict.UNDECIDED)
     effects, ses, (ratio, ratio_se) = _estimates(sums, metric, variant)
     tau = _tau(plan, metric, sums)
-    p_value = float(running_p(log_evidence(np.nan_to_num(effects), ses, tau))[-1])
+    known = _rarer_events(sums, metric, plan, variant) >= verdict.ENOUGH_EVENTS
+    log_e = np.where(known, log_evidence(np.nan_to_num(effects), ses, tau), 0.0)
+    p_value = float(running_p(log_e)[-1])
     d, width = float(effects[-1]), float(half_width(ses[-1], tau, plan.alpha))
     value, low, high = _ends(metric, d, width)
     relative_width = float(half_width(ratio_se[-1], _relative_tau(plan, metric, sums), plan.alpha))
@@ -461,16 +463,19 @@ def _mean_guardrail(
     )
 
 
-def _rarer_events(sums: Cumulative, plan: Plan, variant: str) -> float:
-    """Give the expected number of the rarer outcome of the primary metric in the smaller arm."""
-    if not sums.slices:
-        return 0.0
-    metric = plan.primary_metric if plan.primary_metric not in QUANTILES else LATENCY
-    moments = sums.moments(metric)
-    pair = [_arm(moments, sums.variants.index(name)) for name in (plan.control, variant)]
-    counts = [float(arm.n[-1].sum()) for arm in pair]
-    smaller, both = min(counts), sum(counts)
-    if metric not in RATES or both <= 0:
-        return smaller
-    share = sum(float(arm.total[-1].sum()) for arm in pair) / both
-    return smaller * min(share, 1 - share)
+def _rarer_events(sums: Cumulative, metric: str, plan: Plan, variant: str) -> Floats:
+    """Give, at each slice, how often the rarer outcome is expected in the smaller arm.
+
+    For a metric that is no rate, how many values the smaller arm has.
+    """
+    moments = sums.moments(LATENCY if metric in QUANTILES else metric)
+    control, treatment = (
+        _arm(moments, sums.variants.index(name)) for name in (plan.control, variant)
+    )
+    n0, n1 = control.n.sum(axis=1), treatment.n.sum(axis=1)
+    smaller = np.minimum(n0, n1)
+    if metric not in RATES:
+        return np.asarray(smaller)
+    both = np.maximum(n0 + n1, 1)
+    share = (control.total + treatment.total).sum(axis=1) / both
+    return np.asarray(smaller * np.minimum(share, 1 - share))

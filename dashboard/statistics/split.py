@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
+from openfeature_triton.dashboard.statistics.clusters import ratio
 
 ALARM = 0.001
 CONCENTRATION = 1000.0
@@ -53,7 +54,5 @@ def log_user_split_evidence(treated: npt.ArrayLike, both: npt.ArrayLike, share: 
         both: (buckets,) requests of treatment and control in each bucket.
         share: the treatment's share by weight, between 0 and 1.
     """
-    from openfeature_triton.dashboard.statistics.clusters import ratio  # noqa: PLC0415 - a cycle
-
     found, se = ratio(treated, both)
     return float(log_evidence(found - share, se, USER_SHARE_SCALE))

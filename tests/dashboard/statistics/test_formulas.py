@@ -244,8 +244,8 @@ def test_a_cluster_ratio_is_the_delta_methods() -> None:
     for _ in range(2000):
         chosen = RNG.integers(0, 128, 128)
         draws.append(s[chosen].sum() / n[chosen].sum())
-    assert r == pytest.approx(s.sum() / n.sum())
-    assert se == pytest.approx(np.std(draws), rel=0.1)
+    assert float(r) == pytest.approx(s.sum() / n.sum())
+    assert float(se) == pytest.approx(np.std(draws), rel=0.1)
     assert ratio(np.zeros(128), np.zeros(128))[1] == math.inf
 
 

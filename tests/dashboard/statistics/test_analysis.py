@@ -1,0 +1,256 @@
+"""`summarize`: the verdict's order and sentences, and that it reads sums and nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from openfeature_triton.dashboard.statistics import Plan, Slice, summarize
+from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails
+from openfeature_triton.hooks.histogram import bin_of
+
+EVEN = {"p1": {"control": 50.0, "treatment": 50.0}}
+
+
+def counted(variant: str, requests: int, errors: int, **more: Any) -> Slice:
+    """One slice of counts; exposures as many as requests unless given."""
+    fields = {"exposures": requests, "requests": requests, "errors": errors, **more}
+    return Slice(fields.pop("index", 0), fields.pop("phase", "p1"), variant, fields)
+
+
+def timed(variant: str, median_ms: float, *, requests: int = 5000, errors: int = 250) -> Slice:
+    """A slice with lognormal latencies."""
+    latencies = np.random.default_rng(1).lognormal(np.log(median_ms), 0.4, requests)
+    logs = np.log(latencies)
+    bins, counts = np.unique(bin_of(latencies), return_counts=True)
+    more = {f"h{b}": float(c) for b, c in zip(bins, counts, strict=True)}
+    more |= {"latency_ln_sum": float(logs.sum()), "latency_ln_sumsq": float((logs**2).sum())}
+    return counted(variant, requests, errors, **more)
+
+
+def plan(**changes: Any) -> Plan:
+    """A plan for the success rate, 40,000 requests, one point."""
+    fields: dict[str, Any] = {
+        "control": "control", "weights": EVEN, "minimum_effect": 0.01, "planned_requests": 40_000,
+    }  # fmt: skip
+    return Plan(**{**fields, **changes})
+
+
+def verdict(control: Slice, treatment: Slice, *, days: float | None = None, **changes: Any) -> Any:
+    """The verdict on two slices."""
+    per_day = None if days is None else 40_000 / days
+    return summarize([control, treatment], plan(**changes), requests_per_day=per_day).verdict
+
+
+def test_a_better_variant_is_shipped() -> None:
+    """The sentence has the effect, its interval, the guardrails and the progress."""
+    guardrails = parse_guardrails("error_rate:10%")
+    found = verdict(
+        counted("control", 20_500, 920), counted("treatment", 20_700, 557), guardrails=guardrails
+    )
+    assert found.kind == "Ship"
+    assert found.reason == (
+        "Treatment fails 1.8 points less often than control (95 % interval 1.2 to 2.4), "
+        "no guardrail is harmed, and 41,200 of 40,000 planned requests are in: ship it."
+    )
+
+
+def test_a_broken_split_names_no_winner() -> None:
+    """However good the treatment looks, nothing is shipped and nobody is named."""
+    analysis = summarize(
+        [counted("control", 20_000, 900), counted("treatment", 22_000, 400)], plan()
+    )
+    assert analysis.verdict.kind == "Broken"
+    assert analysis.verdict.variant == ""
+    assert "treatment got 52.4 % of 42,000 exposures and should have got 50.0 %" in (
+        analysis.verdict.reason.replace("control got 47.6 %", "treatment got 52.4 %")
+    )
+    assert all(each.verdict.kind == "Broken" for each in analysis.variants)
+    assert "ship" not in json.dumps(analysis.to_dict()["verdict"]).lower()
+
+
+def test_a_worse_variant_is_stopped() -> None:
+    """The primary metric is worse, and known to be."""
+    found = verdict(counted("control", 20_000, 500), counted("treatment", 20_000, 900))
+    assert found.kind == "Stop"
+    assert "fails 2.0 points more often" in found.reason
+
+
+def test_a_harmed_guardrail_stops_a_better_variant() -> None:
+    """More accurate, but too often failing."""
+    better = {
+        "m_word_accuracy_n": 9000.0,
+        "m_word_accuracy_sum": 8500.0,
+        "m_word_accuracy_sumsq": 8100.0,
+    }
+    worse = {
+        "m_word_accuracy_n": 9000.0,
+        "m_word_accuracy_sum": 8000.0,
+        "m_word_accuracy_sumsq": 7300.0,
+    }
+    found = verdict(
+        counted("control", 10_000, 300, **worse),
+        counted("treatment", 10_000, 600, **better),
+        primary_metric="word_accuracy", minimum_effect=0.02,
+        guardrails=parse_guardrails("error_rate:10%"),
+    )  # fmt: skip
+    assert found.kind == "Stop"
+    assert found.reason == (
+        "Treatment harms the guardrail error_rate (100.0 % more than control), "
+        "of which at most 10.0 % more is allowed: stop it."
+    )
+
+
+def test_too_few_failures_are_no_evidence() -> None:
+    """Below 20 of the rarer outcome, data is collected, whatever the ratio."""
+    found = verdict(counted("control", 300, 12), counted("treatment", 300, 0))
+    assert found.kind == "Collecting data"
+    assert "about 6 times" in found.reason
+
+
+def test_better_with_an_open_guardrail_is_reviewed() -> None:
+    """Better, but a guardrail cannot be judged yet."""
+    found = verdict(
+        counted("control", 20_000, 900), counted("treatment", 20_000, 540),
+        guardrails=parse_guardrails("latency_p95:20%"),
+    )  # fmt: skip
+    assert found.kind == "Review"
+    assert "latency_p95 is not yet proven safe" in found.reason
+
+
+def test_nothing_found_by_the_planned_end_is_ended() -> None:
+    """The planned requests are in, and the interval holds 0."""
+    found = verdict(counted("control", 20_000, 900), counted("treatment", 20_000, 905))
+    assert found.kind == "End, no effect"
+
+
+def test_before_the_end_it_is_kept_running_with_the_days_left() -> None:
+    """Half the requests in ten days of twenty: ten more."""
+    found = verdict(counted("control", 10_000, 450), counted("treatment", 10_000, 440), days=20)
+    assert found.kind == "Keep running"
+    assert found.reason.endswith(
+        "20,000 of 40,000 planned requests are in: keep it running for about 10 days."
+    )
+
+
+def test_latency_is_compared_by_ratio_and_quantile() -> None:
+    """A third faster: the ratio of geometric means, and p95 with its interval."""
+    analysis = summarize(
+        [timed("control", 300.0), timed("treatment", 200.0)],
+        plan(primary_metric="latency", minimum_effect=0.1, planned_requests=10_000),
+    )
+    assert analysis.verdict.kind == "Ship"
+    assert analysis.verdict.reason.startswith(
+        "Treatment is 33.3 % faster than control (95 % interval"
+    )
+    by_name = {each.metric: each for each in analysis.variants[0].metrics}
+    p95 = by_name["latency_p95"].effect
+    assert p95.value == pytest.approx(-1 / 3, abs=0.02)
+    assert p95.low is not None
+    assert p95.high is not None
+    assert p95.low < -1 / 3 < p95.high < 0
+    assert by_name["latency"].control == pytest.approx(300, rel=0.02)
+
+
+def test_several_variants_are_judged_apart_and_holm_corrected() -> None:
+    """The worst news comes first; p-values are adjusted for their number."""
+    weights = {"p1": {"control": 1.0, "good": 1.0, "bad": 1.0}}
+    analysis = summarize(
+        [
+            counted("control", 20_000, 900),
+            counted("good", 20_000, 540),
+            counted("bad", 20_000, 1400),
+        ],
+        plan(weights=weights, planned_requests=60_000),
+    )
+    assert {each.variant: each.verdict.kind for each in analysis.variants} == {
+        "good": "Ship", "bad": "Stop",
+    }  # fmt: skip
+    assert (analysis.verdict.kind, analysis.verdict.variant) == ("Stop", "bad")
+    for each in analysis.variants:
+        assert each.primary.p_value is not None
+        assert each.p_value >= each.primary.p_value
+
+
+def test_phases_are_not_pooled() -> None:
+    """Simpson: in each phase the arms are alike, and pooled they would not be."""
+    weights = {
+        "p1": {"control": 90.0, "treatment": 10.0},
+        "p2": {"control": 10.0, "treatment": 90.0},
+    }
+    analysis = summarize(
+        [
+            counted("control", 18_000, 3600), counted("treatment", 2000, 400),
+            counted("control", 2000, 40, phase="p2", index=1),
+            counted("treatment", 18_000, 360, phase="p2", index=1),
+        ],
+        plan(weights=weights),
+    )  # fmt: skip
+    assert analysis.variants[0].primary.effect.value == pytest.approx(0.0, abs=1e-9)
+    assert analysis.verdict.kind == "End, no effect"
+
+
+def test_the_order_of_slices_and_their_grain_do_not_matter() -> None:
+    """Merging is summing: shuffled, and cut into ten writers each, the result is the same."""
+    slices = [
+        counted(variant, 1000 + 10 * index, 50 - offset, index=index)
+        for index in range(12)
+        for variant, offset in (("control", 0), ("treatment", 15))
+    ]
+    cut = [
+        Slice(each.index, each.phase, each.variant, {k: v / 10 for k, v in each.fields.items()})
+        for each in slices
+        for _ in range(10)
+    ]
+    random.Random(1).shuffle(cut)  # noqa: S311 - no secret
+    one, other = (summarize(each, plan()).to_dict() for each in (slices, cut))
+    assert json.dumps(_rounded(one)) == json.dumps(_rounded(other))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(each) for each in value]
+    return round(value, 9) if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize(
+    "slices",
+    [[], [counted("control", 0, 0)], [counted("control", 500, 3)], [counted("treatment", 500, 3)]],
+    ids=["nothing", "empty", "control only", "treatment only"],
+)
+def test_little_data_makes_sense(slices: list[Slice]) -> None:
+    """No traffic, or one arm alone: no exception, no warning, plain JSON, nothing claimed."""
+    analysis = summarize(slices, plan(weights={}))
+    text = json.dumps(analysis.to_dict(), allow_nan=False)
+    assert "NaN" not in text
+    assert analysis.verdict.kind == "Collecting data"
+
+
+def test_the_primary_effect_is_told_step_by_step() -> None:
+    """Its band shrinks as requests come in."""
+    slices = [
+        counted(variant, 1000, 50, index=index)
+        for index in range(10)
+        for variant in ("control", "treatment")
+    ]
+    steps = summarize(slices, plan()).variants[0].steps
+    widths = [
+        step.high - step.low for step in steps if step.high is not None and step.low is not None
+    ]
+    assert len(widths) == 10
+    assert all(later < earlier for earlier, later in zip(widths, widths[1:], strict=False))
+
+
+def test_the_docstring_is_true() -> None:
+    """The notebook example of the package runs as printed."""
+    import doctest
+
+    from openfeature_triton.dashboard import statistics
+
+    assert doctest.testmod(statistics).failed == 0

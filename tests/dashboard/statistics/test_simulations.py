@@ -1,0 +1,247 @@
+"""Promises held in simulation: A/A looked at a hundred times, power, coverage. Seeds are fixed.
+
+Each test prints nothing and takes its runs at once as arrays of (runs, looks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from openfeature_triton.dashboard.statistics.always_valid import (
+    Floats,
+    half_width,
+    log_evidence,
+    mixture_scale,
+    running_p,
+)
+from openfeature_triton.dashboard.statistics.clusters import ratio
+from openfeature_triton.dashboard.statistics.guardrails import log_event_evidence
+from openfeature_triton.dashboard.statistics.moments import Moments, combine, difference
+from openfeature_triton.dashboard.statistics.planner import requests_per_arm
+from openfeature_triton.dashboard.statistics.quantiles import (
+    quantile_factor,
+    quantile_interval,
+    quantile_ratio,
+)
+from openfeature_triton.dashboard.statistics.split import ALARM, log_split_evidence
+from openfeature_triton.dashboard.statistics.verdict import ENOUGH_EVENTS
+from openfeature_triton.hooks.histogram import bin_of
+
+pytestmark = pytest.mark.slow
+LOOKS = 100
+SPLITS = pytest.mark.parametrize("share", [0.5, 0.1, 0.01], ids=["50/50", "90/10", "99/1"])
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+
+
+def alarms(effect: Floats, se: Floats, tau: float, known: Floats | None = None) -> float:
+    """The share of runs in which the running p ever gets to 0.05; `known`: looks that may count."""
+    log_e = log_evidence(np.nan_to_num(effect), se, tau)
+    if known is not None:
+        log_e = np.where(known, log_e, 0.0)
+    return float(np.mean(running_p(log_e.T)[-1] <= 0.05))
+
+
+def rate_moments(rng: np.random.Generator, requests: Floats, rate: Floats | float) -> Moments:
+    """Cumulative sums of a rate: requests (runs, looks) of each look."""
+    successes = rng.binomial(requests.astype(int), rate).cumsum(axis=1).astype(float)
+    return Moments(requests.cumsum(axis=1), successes, successes)
+
+
+def arrivals(
+    rng: np.random.Generator, runs: int, per_look: int, share: float
+) -> tuple[Floats, Floats]:
+    """Requests of control and treatment at each look, (runs, looks), split at random."""
+    treated = rng.binomial(per_look, share, (runs, LOOKS)).astype(float)
+    return per_look - treated, treated
+
+
+def rarer(control: Moments, treatment: Moments) -> Floats:
+    """The expected number of the rarer outcome in the smaller arm, as the verdict counts it."""
+    share = (control.total + treatment.total) / (control.n + treatment.n)
+    return np.asarray(np.minimum(control.n, treatment.n) * np.minimum(share, 1 - share))
+
+
+@SPLITS
+@pytest.mark.parametrize("rate", [0.001, 0.02, 0.5])
+def test_looking_at_a_rate_gives_no_false_alarms(share: float, rate: float) -> None:
+    """A/A, 200,000 requests, looked at 100 times: at most 5 % ever name a winner."""
+    rng = np.random.default_rng(1)
+    n0, n1 = arrivals(rng, 4000, 2000, share)
+    control, treatment = rate_moments(rng, n0, rate), rate_moments(rng, n1, rate)
+    effect, se = difference(control, treatment, rate=True)
+    known = rarer(control, treatment) >= ENOUGH_EVENTS
+    tau = mixture_scale(0.2 * min(rate, 1 - rate))
+    assert alarms(effect, se, tau, known) <= 0.05
+
+
+def _lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    return rng.lognormal(0.0, 1.0, shape)
+
+
+def _pareto(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    return 1 + rng.pareto(2.5, shape)
+
+
+def sums(values: Floats) -> Moments:
+    """Cumulative sums over looks of values (runs, looks, requests)."""
+    parts = (np.ones(values.shape), values, values**2)
+    return Moments(*(part.sum(axis=2).cumsum(axis=1) for part in parts))
+
+
+@pytest.mark.parametrize("sizes", [(60, 60), (108, 12), (198, 2)], ids=["50/50", "90/10", "99/1"])
+@pytest.mark.parametrize("draw", [_lognormal, _pareto], ids=["lognormal", "pareto"])
+@pytest.mark.parametrize("scale", ["ln", "mean"])
+def test_looking_at_latency_gives_no_false_alarms(
+    sizes: tuple[int, int], draw: Draw, scale: str
+) -> None:
+    """A/A for the geometric mean and for the plain mean of heavy-tailed latencies."""
+    rng = np.random.default_rng(2)
+    runs = 600
+    arms = []
+    for size in sizes:
+        values = draw(rng, (runs, LOOKS, size))
+        arms.append(sums(np.log(values) if scale == "ln" else values))
+    effect, se = difference(*arms, rate=False)
+    known = np.minimum(arms[0].n, arms[1].n) >= ENOUGH_EVENTS
+    mean = float(arms[0].mean()[:, -1].mean())
+    tau = mixture_scale(np.log1p(0.1) if scale == "ln" else 0.1 * mean)
+    assert alarms(effect, se, tau, known) <= 0.05
+
+
+def test_a_few_heavy_users_give_no_false_alarms() -> None:
+    """A/A by user: Zipf traffic, each user with a rate of their own, over 128 buckets."""
+    rng = np.random.default_rng(3)
+    runs, users, buckets = 400, 1500, 128
+    effects, ses = np.zeros((runs, LOOKS)), np.zeros((runs, LOOKS))
+    for run in range(runs):
+        activity = np.minimum(rng.zipf(1.7, users), 400)
+        rate, bucket = rng.beta(8, 2, users), rng.integers(0, buckets, users)
+        arm = rng.random(users) < 0.5
+        requests = rng.poisson(activity[:, None] / 10, (users, LOOKS)).cumsum(axis=1)
+        good = rng.binomial(np.diff(requests, axis=1, prepend=0), rate[:, None]).cumsum(axis=1)
+        found = []
+        for chosen in (~arm, arm):
+            n, s = np.zeros((LOOKS, buckets)), np.zeros((LOOKS, buckets))
+            np.add.at(n.T, bucket[chosen], requests[chosen])
+            np.add.at(s.T, bucket[chosen], good[chosen])
+            found.append(ratio(s, n))
+        (r0, se0), (r1, se1) = found
+        effects[run], ses[run] = r1 - r0, np.hypot(se0, se1)
+    assert alarms(effects, ses, mixture_scale(0.02)) <= 0.05
+
+
+def test_a_ramp_through_a_time_trend_gives_no_false_alarms() -> None:
+    """1 → 10 → 50 % while the rate falls: phases analysed apart; pooled, most runs would alarm."""
+    rng = np.random.default_rng(4)
+    runs, per_look = 2000, 2000
+    trend = np.linspace(0.2, 0.05, LOOKS)
+    phase_of = np.repeat([0, 1, 2], [30, 30, 40])
+    shares = np.array([0.01, 0.1, 0.5])[phase_of]
+    n1 = rng.binomial(per_look, shares, (runs, LOOKS)).astype(float)
+    n0 = per_look - n1
+    x0, x1 = rng.binomial(n0.astype(int), trend), rng.binomial(n1.astype(int), trend)
+    effects, ses = [], []
+    for phase in range(3):
+        inside = phase_of == phase
+        control, treatment = (
+            Moments(*((part * inside).cumsum(axis=1).astype(float) for part in (n, x, x)))
+            for n, x in ((n0, x0), (n1, x1))
+        )
+        effect, se = difference(control, treatment, rate=True)
+        started = np.arange(LOOKS) >= np.argmax(inside)
+        effects.append(effect)
+        ses.append(np.where(started, se, np.inf))
+    combined = combine(np.stack(effects, axis=-1), np.stack(ses, axis=-1))
+    tau = mixture_scale(0.01)
+    assert alarms(*combined, tau) <= 0.05
+    whole = [
+        Moments(*(part.cumsum(axis=1).astype(float) for part in (n, x, x)))
+        for n, x in ((n0, x0), (n1, x1))
+    ]
+    assert alarms(*difference(*whole, rate=True), tau) > 0.5  # what pooling would do
+
+
+@SPLITS
+def test_looking_at_the_split_gives_no_false_alarms(share: float) -> None:
+    """A split as the weights say, looked at 100 times: at most 0.1 % of runs are called broken."""
+    rng = np.random.default_rng(5)
+    n0, n1 = arrivals(rng, 20_000, 500, share)
+    counts = np.stack([n0.cumsum(axis=1), n1.cumsum(axis=1)], axis=-1)
+    log_e = log_split_evidence(counts, [1 - share, share])
+    assert np.mean(running_p(log_e.T)[-1] < ALARM) <= 0.001
+
+
+def test_a_broken_split_is_found() -> None:
+    """Two points off 50/50 in 50,000 requests is called broken in almost every run."""
+    rng = np.random.default_rng(6)
+    n0, n1 = arrivals(rng, 500, 500, 0.52)
+    counts = np.stack([n0.cumsum(axis=1), n1.cumsum(axis=1)], axis=-1)
+    assert np.mean(running_p(log_split_evidence(counts, [1, 1]).T)[-1] < ALARM) > 0.99
+
+
+@pytest.mark.parametrize(("rate", "effect"), [(0.05, 0.01), (0.5, 0.02), (0.02, 0.005)])
+def test_the_planned_effect_is_found_at_the_planned_end(rate: float, effect: float) -> None:
+    """Power of at least 78 % at the number of requests that the planner gave."""
+    rng = np.random.default_rng(7)
+    better = rate + effect
+    per_arm = requests_per_arm(effect, rate * (1 - rate), better * (1 - better))
+    size = np.full((4000, LOOKS), per_arm // LOOKS, float)
+    control, treatment = rate_moments(rng, size, rate), rate_moments(rng, size, better)
+    found = difference(control, treatment, rate=True)
+    assert alarms(*found, mixture_scale(effect)) >= 0.78
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.01, 0.05])
+def test_intervals_cover_at_every_look(effect: float) -> None:
+    """In at least 95 % of the runs the true effect is inside at all 100 looks."""
+    rng = np.random.default_rng(8)
+    n0, n1 = arrivals(rng, 4000, 1000, 0.5)
+    control, treatment = rate_moments(rng, n0, 0.1), rate_moments(rng, n1, 0.1 + effect)
+    found, se = difference(control, treatment, rate=True)
+    inside = np.abs(found - effect) <= half_width(se, mixture_scale(0.01))
+    assert np.mean(inside.all(axis=1)) >= 0.95
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.95, 0.99])
+def test_quantile_intervals_cover_at_every_look(quantile: float) -> None:
+    """The true ratio of a latency quantile is inside at all looks in at least 95 % of the runs."""
+    rng = np.random.default_rng(9)
+    runs, looks, size = 200, 50, 400
+    slower, covered = 1.1, 0
+    for _ in range(runs):
+        bins = [
+            bin_of(rng.lognormal(5 + shift, 0.6, (looks, size))) for shift in (0, np.log(slower))
+        ]
+        top = max(int(each.max()) for each in bins) + 1
+        covered += _covers(bins, top, quantile, slower)
+    assert covered / runs >= 0.95
+
+
+def _covers(bins: list[np.ndarray], top: int, quantile: float, truth: float) -> bool:
+    counts = [np.zeros(top), np.zeros(top)]
+    for look in range(len(bins[0])):
+        found = []
+        for arm in (0, 1):
+            counts[arm] += np.bincount(bins[arm][look], minlength=top)
+            c = quantile_factor(counts[arm].sum(), 20_000, 0.05)
+            found.append(quantile_interval(np.arange(top), counts[arm], quantile, c))
+        both = quantile_ratio(*found)
+        if both is not None and not both.low / 1.02 <= truth <= both.high * 1.02:
+            return False
+    return True
+
+
+@SPLITS
+@pytest.mark.parametrize("side", ["harm", "safety"])
+def test_a_guardrail_at_its_margin_is_rarely_decided(share: float, side: str) -> None:
+    """Exactly 10 % more errors than control: neither harmed nor safe, but in 5 % of the runs each."""
+    rng = np.random.default_rng(10)
+    n0, n1 = arrivals(rng, 3000, 2000, share)
+    x0 = rng.binomial(n0.astype(int), 0.02).cumsum(axis=1)
+    x1 = rng.binomial(n1.astype(int), 0.022).cumsum(axis=1)
+    harm, safety = log_event_evidence(x1, x0, (share, 1 - share), 0.1)
+    found = harm if side == "harm" else safety
+    assert np.mean(running_p(found.T)[-1] <= 0.05) <= 0.05
