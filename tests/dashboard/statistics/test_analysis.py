@@ -66,9 +66,7 @@ def test_a_broken_split_names_no_winner() -> None:
     )
     assert analysis.verdict.kind == "Broken"
     assert analysis.verdict.variant == ""
-    assert "treatment got 52.4 % of 42,000 exposures and should have got 50.0 %" in (
-        analysis.verdict.reason.replace("control got 47.6 %", "treatment got 52.4 %")
-    )
+    assert "of 42,000 exposures and should have got 50.0 %" in analysis.verdict.reason
     assert all(each.verdict.kind == "Broken" for each in analysis.variants)
     assert "ship" not in json.dumps(analysis.to_dict()["verdict"]).lower()
 
@@ -244,7 +242,7 @@ def test_the_primary_effect_is_told_step_by_step() -> None:
         step.high - step.low for step in steps if step.high is not None and step.low is not None
     ]
     assert len(widths) == 10
-    assert all(later < earlier for earlier, later in zip(widths, widths[1:], strict=False))
+    assert widths == sorted(set(widths), reverse=True)
 
 
 def test_the_docstring_is_true() -> None:
