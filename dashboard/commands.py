@@ -36,7 +36,7 @@ class DashboardFailure(click.ClickException):
 @click.option("--port", type=int, help="The port; 0 takes a free one (default: OFT_PORT, 8080).")
 @click.option("--json", "as_json", is_flag=True, help="Print where it listens as JSON.")
 @click.pass_context
-def dashboard(context: click.Context, as_json: bool, **given: str | int | None) -> None:
+def dashboard(context: click.Context, /, as_json: bool, **given: str | int | None) -> None:
     """Serve the dashboard until Ctrl-C; no page changes anything.
 
     Shows each experiment of the flag FILE, and what the store holds of it. Listens beyond this
