@@ -87,7 +87,13 @@ class Rollups:
     def changed(self) -> list[Point]:
         """Give what has to be written, at its running totals, oldest window first."""
         return [
-            Point(measurement, tags, time_ns, {name: totals.fields[name] for name in changed})
+            Point(
+                measurement,
+                tags,
+                time_ns,
+                {name: totals.fields[name] for name in changed},
+                totals.undelivered_requests,
+            )
             for (measurement, time_ns, tags), totals in self._totals.items()
             if (changed := sorted(totals.changed))
         ]

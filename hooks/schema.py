@@ -14,6 +14,8 @@ LIGHT = "inference_light"
 LATENCY = "inference_latency"
 EVALUATION = "evaluation"
 PHASE = "experiment_phase"
+CLUSTERS = "inference_clusters"
+RAW = "inference"
 
 SERIES_TAGS = Series._fields
 """Tags of `inference_light` and `inference_latency`."""

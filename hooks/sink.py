@@ -21,6 +21,8 @@ class Point:
     tags: Tags
     time_ns: int
     fields: Mapping[str, float | int | str]
+    outcomes: int = 0
+    """How many outcomes it stands for that were not in what was last written of it."""
 
 
 class Sink(Protocol):

@@ -1,0 +1,204 @@
+"""Influx writer: one request to InfluxDB at a time, and what became of it. Raises nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
+from typing import Any, NamedTuple
+
+import urllib3
+from influxdb_client import InfluxDBClient, WriteService
+from influxdb_client.rest import ApiException
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from openfeature_triton.hooks.settings import InfluxSettings
+
+_DROPPED = re.compile(r"dropped=([0-9]+)")
+_MAX_MESSAGE = 500
+
+
+class Verdict(Enum):
+    """What an answer means for the points that were sent."""
+
+    STORED = "stored"
+    REFUSED = "refused"
+    """Some or all of them will never be taken; the others may be stored already."""
+    NOT_ALLOWED = "not_allowed"
+    """The token, the organisation or the bucket is wrong: somebody has to act."""
+    LATER = "later"
+    """They may be taken another time."""
+    UNREACHABLE = "unreachable"
+    """Nobody answered the call; asking again costs next to nothing."""
+
+
+class Answer(NamedTuple):
+    """InfluxDB's answer; `dropped` is how many points it says it refused, if it says so."""
+
+    verdict: Verdict
+    status: int = 0
+    message: str = ""
+    retry_after_s: float | None = None
+    dropped: int | None = None
+
+
+class _DeadlineReader(RawIOBase):
+    """Reads a socket until a total deadline, however slowly it drips."""
+
+    def __init__(self, connection: socket.socket, deadline_s: float) -> None:
+        self._connection = connection
+        self._deadline_s = deadline_s
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what comes in the time that is left; TimeoutError when it is up."""
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the total deadline of the request is over")
+        self._connection.settimeout(left_s)
+        return self._connection.recv_into(buffer)
+
+
+class _Source(NamedTuple):
+    """What an HTTPResponse asks its socket for: a file to read from."""
+
+    reader: _DeadlineReader
+
+    def makefile(self, *_: object) -> BufferedReader:
+        """Give the file."""
+        return BufferedReader(self.reader)
+
+
+class _Deadlined:
+    """A urllib3 connection whose timeout is for the whole request, not for each read.
+
+    urllib3 counts its `total` anew for each operation on the socket
+    (https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Timeout).
+    """
+
+    timeout: Any
+    response_class: Any
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the clock."""
+        deadline_s = time.monotonic() + float(self.timeout)
+        self.response_class = partial(_response, deadline_s)
+        return super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+def _response(
+    deadline_s: float, connection: socket.socket, *args: Any, **kwargs: Any
+) -> HTTPResponse:
+    """Give a response that is read until the deadline."""
+    source: Any = _Source(_DeadlineReader(connection, deadline_s))
+    return HTTPResponse(source, *args, **kwargs)
+
+
+class _Connection(_Deadlined, HTTPConnection):
+    """HTTP within a deadline."""
+
+
+class _SecureConnection(_Deadlined, HTTPSConnection):
+    """HTTPS within a deadline."""
+
+
+class _Pool(HTTPConnectionPool):
+    """Connections of HTTP."""
+
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    """Connections of HTTPS."""
+
+    ConnectionCls = _SecureConnection
+
+
+class InfluxWriter:
+    """Sends lines to InfluxDB by its official client, gzipped, within a total deadline.
+
+    Args:
+        settings: where; a changed token is used from the next request on.
+    """
+
+    def __init__(self, settings: InfluxSettings) -> None:
+        self._settings = settings
+        self._token: str | None = None
+        self._client: Any = None
+
+    def write(self, bucket: str, lines: Sequence[str], timeout_s: float) -> Answer:
+        """Send lines to a bucket; gives what InfluxDB made of them."""
+        timeout_s = max(timeout_s, 0.01)
+        try:
+            service = WriteService(self._api_client())
+            service.post_write(
+                org=self._settings.org,
+                bucket=bucket,
+                body="\n".join(lines),
+                precision="ns",
+                content_type="text/plain; charset=utf-8",
+                _request_timeout=timeout_s * 1000,
+            )
+        except ApiException as error:
+            return answer(error.status or 0, error.body, dict(error.headers or {}))
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError):
+            return Answer(Verdict.UNREACHABLE, message="connection refused, or no such host")
+        except Exception as error:  # noqa: BLE001 - a timeout, a cut, whatever: not stored for sure
+            return Answer(Verdict.LATER, message=f"{type(error).__name__}: {error}"[:_MAX_MESSAGE])
+        return Answer(Verdict.STORED, 204)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _api_client(self) -> Any:
+        token = self._settings.read_token()
+        if self._client is None or token != self._token:
+            self.close()
+            self._token = token
+            self._client = InfluxDBClient(
+                self._settings.url, token, enable_gzip=True, org=self._settings.org
+            )
+            pools = self._client.api_client.rest_client.pool_manager
+            pools.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return self._client.api_client
+
+
+def answer(status: int, body: object, headers: dict[str, str]) -> Answer:
+    """Read an answer that is no success."""
+    message, is_influx = _message(body)
+    if status == 413 or (status in (400, 422) and is_influx):
+        dropped = _DROPPED.search(message)
+        return Answer(
+            Verdict.REFUSED, status, message, dropped=int(dropped[1]) if dropped else None
+        )
+    if status in (401, 403, 404):
+        return Answer(Verdict.NOT_ALLOWED, status, message)
+    return Answer(Verdict.LATER, status, message, _retry_after_s(headers))
+
+
+def _message(body: object) -> tuple[str, bool]:
+    """Give what the body says, and whether it is InfluxDB that speaks: a proxy's page is not."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        said = json.loads(text)
+        return str(said["message"])[:_MAX_MESSAGE], "code" in said
+    except (ValueError, TypeError, KeyError):
+        return text[:_MAX_MESSAGE], False
+
+
+def _retry_after_s(headers: dict[str, str]) -> float | None:
+    given = {name.lower(): value for name, value in headers.items()}.get("retry-after", "")
+    return float(given) if given.isdecimal() else None

@@ -1,0 +1,291 @@
+"""Spool: what InfluxDB has not taken yet, in one SQLite file of one process.
+
+A table of windows, not a log: a point that was not delivered is replaced by its newer value, so a
+long outage costs no more room than the windows it spans. Raw points queue beside it. Each call
+is one transaction on one connection, made and closed in it, so that none is carried through a fork;
+the caller sees to it that two calls never meet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.line_protocol import FieldValue, join, series_key
+from openfeature_triton.hooks.sink import Point
+
+SPOOL_FULL_RAW = "spool_full_raw"
+SPOOL_FULL = "spool_full"
+"""Why something was dropped: a raw point, or outcomes with their window."""
+
+_APPLICATION_ID = 0x4F465450  # "OFTP": a file that says otherwise is somebody else's
+_VERSION = 1
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+CREATE TABLE IF NOT EXISTS points (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- grows with each point that is new
+    series TEXT NOT NULL, time_ns INTEGER NOT NULL, fields TEXT NOT NULL,
+    raw INTEGER NOT NULL,
+    outcomes INTEGER NOT NULL,             -- that it stands for and InfluxDB has not heard of
+    version INTEGER NOT NULL DEFAULT 0,    -- grows with each newer value
+    held INTEGER NOT NULL DEFAULT 0,       -- delivered, and kept to go before an older value
+    spooled_s REAL NOT NULL,
+    UNIQUE (series, time_ns)
+);
+CREATE INDEX IF NOT EXISTS points_by_kind ON points (raw, id);
+"""
+_PUT = """
+INSERT INTO points (series, time_ns, fields, raw, outcomes, spooled_s) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (series, time_ns) DO UPDATE SET
+    fields = json_patch(fields, excluded.fields),
+    outcomes = outcomes + excluded.outcomes,
+    version = version + 1,
+    held = 0
+"""
+_TAKE = """
+SELECT id, version, series, time_ns, fields, outcomes, raw FROM points WHERE held = 0 AND raw = ?
+"""
+_ROOM_LEFT = 0.9  # of the limit: so that making room is rare
+_MAX_BATCH_BYTES = 4_000_000
+
+
+class ForeignSpoolError(Exception):
+    """The file is no spool of ours, or a damaged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One point as it waits; `outcomes` are those that InfluxDB has not heard of."""
+
+    id: int
+    version: int
+    series: str
+    time_ns: int
+    fields: str
+    outcomes: int
+    raw: bool
+
+    @property
+    def line(self) -> str:
+        """The point in line protocol."""
+        fields: dict[str, FieldValue] = json.loads(self.fields)
+        return join(self.series, fields, self.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits in a spool; `oldest_s` is when its oldest point came (since 1970)."""
+
+    points: int = 0
+    raw_points: int = 0
+    outcomes: int = 0
+    oldest_s: float | None = None
+
+
+class Spool:
+    """Keeps points until they are delivered.
+
+    Args:
+        path: its file, made with the first point; None keeps the points in memory.
+        max_bytes: size of the file; beyond it the oldest raw points go first, then the oldest
+            windows.
+
+    Each call raises sqlite3.Error if the disk fails, and ForeignSpoolError if the file is no spool.
+    """
+
+    def __init__(self, path: Path | None, max_bytes: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._memory = None if path else _in_memory()
+        self._is_made = False
+
+    def put(self, points: Sequence[Point]) -> Counter[str]:
+        """Keep points, newer fields in place of older ones; gives what was dropped for room."""
+        self.put_rows(list(map(_row, points)))
+        return self._make_room()
+
+    def put_rows(self, rows: Sequence[tuple[str, int, str, bool, int, float]]) -> None:
+        """Keep points that are written as rows already."""
+        with self._transaction() as connection:
+            connection.executemany(_PUT, rows)
+
+    def take(self, most: int, *, raw: bool = False, newest: bool = False) -> list[Spooled]:
+        """Give up to `most` points, without taking them out; no more than a request may hold."""
+        order = "ORDER BY id DESC LIMIT ?" if newest else "ORDER BY id LIMIT ?"
+        taken: list[Spooled] = []
+        size = 0
+        with self._transaction() as connection:
+            for row in connection.execute(_TAKE + order, (raw, most)):
+                point = Spooled(*row)
+                size += len(point.fields) + len(point.series)
+                if taken and size > _MAX_BATCH_BYTES:
+                    break
+                taken.append(point)
+        return taken
+
+    def settle(self, points: Sequence[Spooled], *, hold: bool = False) -> int:
+        """Forget points that were delivered as they were taken; gives their outcomes.
+
+        One that has a newer value by now stays, with the outcomes that came since. With `hold`
+        all stay, but are not taken again.
+        """
+        same = "WHERE id = ? AND version = ?"
+        with self._transaction() as connection:
+            connection.executemany(
+                f"UPDATE points SET held = 1 {same}" if hold else f"DELETE FROM points {same}",  # noqa: S608
+                [(point.id, point.version) for point in points],
+            )
+            connection.executemany(
+                "UPDATE points SET outcomes = outcomes - ? WHERE id = ?",
+                [(point.outcomes, point.id) for point in points],
+            )
+        return sum(point.outcomes for point in points)
+
+    def rows(self) -> list[tuple[str, int, str, bool, int, float]]:
+        """Give all points as rows for another spool, oldest first."""
+        with self._transaction() as connection:
+            return connection.execute(
+                "SELECT series, time_ns, fields, raw, outcomes, spooled_s FROM points ORDER BY id"
+            ).fetchall()
+
+    def clear(self) -> None:
+        """Forget all points."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM points")
+
+    def backlog(self) -> Backlog:
+        """Say how much waits."""
+        if self.path is not None and not self.path.exists():
+            return Backlog()
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT count(*), total(raw), total(outcomes), min(spooled_s) FROM points"
+                " WHERE held = 0"
+            ).fetchone()
+        return Backlog(int(row[0]), int(row[1]), int(row[2]), row[3])
+
+    def discard(self) -> None:
+        """Remove the file; nothing may wait in it."""
+        if self.path is not None:
+            for name in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + name).unlink(missing_ok=True)
+
+    def _make_room(self) -> Counter[str]:
+        """Drop the oldest, raw points first, until the rest fits again."""
+        dropped: Counter[str] = Counter()
+        if self._size_bytes() <= self._max_bytes:
+            return dropped
+        with self._transaction() as connection:
+            for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
+                while self._used_bytes(connection) > self._max_bytes * _ROOM_LEFT:
+                    gone, outcomes = _drop_oldest(connection, raw=raw)
+                    if not gone:
+                        break
+                    dropped[reason] += gone if raw else outcomes
+        return dropped
+
+    def _size_bytes(self) -> int:
+        if self.path is None:
+            with self._transaction() as connection:
+                return self._used_bytes(connection)
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def _used_bytes(self, connection: sqlite3.Connection) -> int:
+        """Bytes of the pages in use; a page that was freed is used again."""
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._memory or self._connect()
+        with closing(connection) if self._memory is None else _kept(connection) as open_connection:
+            try:
+                if not self._is_made:
+                    open_connection.executescript(_SCHEMA)
+                    self._is_made = True
+                with open_connection:
+                    open_connection.execute("BEGIN IMMEDIATE")
+                    yield open_connection
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise ForeignSpoolError(f"{self.path}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        assert self.path is not None  # noqa: S101 - or there is a connection in memory
+        if not self.path.exists():
+            self._is_made = False
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=1.0, isolation_level=None)
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """See whose file it is; let a write survive the process (WAL), if not the power."""
+        try:
+            (owner,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables and owner != _APPLICATION_ID:
+                raise ForeignSpoolError(f"{self.path}: the database is somebody else's")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise ForeignSpoolError(f"{self.path}: {error}") from error
+
+
+def _in_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def _kept(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    yield connection
+
+
+def _row(point: Point) -> tuple[str, int, str, bool, int, float]:
+    return (
+        series_key(point.measurement, point.tags),
+        point.time_ns,
+        _json(point.fields),
+        point.measurement == schema.RAW,
+        point.outcomes,
+        time.time(),
+    )
+
+
+def _json(fields: Mapping[str, FieldValue]) -> str:
+    """Write fields; what is not finite is left out, as neither JSON nor InfluxDB can bear it."""
+    finite = {
+        name: value
+        for name, value in fields.items()
+        if not isinstance(value, float) or math.isfinite(value)
+    }
+    return json.dumps(finite, separators=(",", ":"))
+
+
+def _drop_oldest(connection: sqlite3.Connection, *, raw: bool) -> tuple[int, int]:
+    """Drop some of the oldest points; gives how many, and the outcomes they stood for."""
+    rows = connection.execute(
+        "DELETE FROM points WHERE id IN (SELECT id FROM points WHERE raw = ? ORDER BY id LIMIT 200)"
+        " RETURNING outcomes",
+        (raw,),
+    ).fetchall()
+    return len(rows), sum(outcomes for (outcomes,) in rows)
