@@ -19,11 +19,12 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.hooks import process, tracking
 from openfeature_triton.hooks.inbox import Inbox, K, Queue, T
 from openfeature_triton.hooks.metrics import MAX_METRICS, TOO_MANY
+from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.series import Evaluation, Series
-from openfeature_triton.hooks.settings import RecorderSettings
-from openfeature_triton.hooks.sink import Sink
+from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
+from openfeature_triton.hooks.sink import Delivery, Forwarding, Sink
 from openfeature_triton.hooks.stats import RecorderStats, Tally
-from openfeature_triton.hooks.worker import CLOSED, Request, Worker
+from openfeature_triton.hooks.worker import CLOSED, Worker
 
 _STEP_S = 0.05
 
@@ -55,6 +56,7 @@ class Recorder:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._sink = sink
+        self._forwards = isinstance(sink, Forwarding)
         self._settings = settings or RecorderSettings()
         self._clock_ns = clock_ns
         self._closing: Request | None = None
@@ -63,14 +65,25 @@ class Recorder:
         self._sigterm = process.watch_sigterm(self) if self._settings.on_sigterm else None
 
     @classmethod
-    def open(cls, settings: RecorderSettings | None = None) -> Recorder:
-        """Record into the SQL store that the settings name; it is made if there is none.
+    def open(
+        cls, settings: RecorderSettings | None = None, influx: InfluxSettings | None = None
+    ) -> Recorder:
+        """Record into InfluxDB where the settings name one, else into the SQL store.
 
-        StoreError if it can't be used.
+        InfluxDB need not be there: what it has not taken yet is spooled. The SQL store is made if
+        there is none; StoreError if it can't be used.
+
+        Args:
+            settings: how is recorded; read from the environment (`OFT_…`) if not given.
+            influx: where InfluxDB is; read from the environment (`OFT_INFLUX_…`) if not given.
         """
+        settings, influx = settings or RecorderSettings(), influx or InfluxSettings()
+        if influx.url:
+            from openfeature_triton.hooks.forwarding import ForwardingSink  # noqa: PLC0415 - as below
+
+            return cls(ForwardingSink(settings, influx), settings)
         from openfeature_triton.hooks.sql_sink import SqlSink  # noqa: PLC0415 - for this sink alone
 
-        settings = settings or RecorderSettings()
         return cls(SqlSink(settings.store), settings)
 
     def _begin(self) -> None:
@@ -94,6 +107,8 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""
+        if isinstance(self._sink, Forwarding):
+            self._sink.after_fork_in_child()
         self._begin()
         if self._closing is not None:
             self._turn_away()
@@ -268,20 +283,25 @@ class Recorder:
         if self._closing is not None and self._closing.done.is_set():
             dropped[CLOSED] += waiting  # came between the last look and the end
             waiting = 0
+        if isinstance(self._sink, Forwarding):
+            delivery = self._sink.delivery()
+        else:
+            delivery = Delivery(counts["delivered"], points_delivered=counts["points_delivered"])
         return RecorderStats(
             accepted=counts["recorded"] + waiting,
             recorded=counts["recorded"],
-            delivered=counts["delivered"],
+            delivered=delivery.delivered - delivery.adopted,
             exposures=counts["exposures"],
             evaluations=counts["evaluations"],
-            points_delivered=counts["points_delivered"],
+            points_delivered=delivery.points_delivered,
             backlog_points=worker.backlog_points,
-            dropped=dict(+dropped),
+            dropped=dict(+(dropped + Counter(delivery.dropped))),
             refused_metrics=dict(self._refused_metrics.counts() + Counter(worker.refused_metrics)),
             collapsed=sum(inbox.collapsed for inbox in worker.inboxes),
             ignored_events=self._ignored_events.counts().total(),
             failed_writes=counts["failed_writes"],
-            last_error=worker.last_error,
+            last_error=worker.last_error or delivery.last_error,
+            delivery=delivery,
         )
 
     def _turn_away(self) -> None:
@@ -301,7 +321,8 @@ class Recorder:
         deadline_s = time.monotonic() + timeout_s
         thread = self._worker.thread
         while not request.done.wait(min(_STEP_S, max(deadline_s - time.monotonic(), 0))):
-            if time.monotonic() >= deadline_s or thread is None or not thread.is_alive():
+            is_at_work = thread is not None and thread.is_alive()
+            if time.monotonic() >= deadline_s or not (is_at_work or self._forwards):
                 break
         if request.stop and thread is not None and thread is not threading.current_thread():
             thread.join(max(deadline_s - time.monotonic(), 0))

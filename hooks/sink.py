@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from openfeature_triton.hooks.request import Request
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -25,6 +27,32 @@ class Point:
     """How many outcomes it stands for that were not in what was last written of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of points that were handed to a forwarding sink; outcomes where not said."""
+
+    delivered: int = 0
+    adopted: int = 0
+    """Of those delivered, the ones that processes left behind that have ended."""
+    spooled: int = 0
+    spooled_points: int = 0
+    points_delivered: int = 0
+    raw_delivered: int = 0
+    dead_lettered: int = 0
+    dead_letters: int = 0
+    oldest_s: float | None = None
+    """When the oldest point came that still waits, in seconds since 1970."""
+    requests: int = 0
+    failed_requests: int = 0
+    disk_errors: int = 0
+    set_aside: int = 0
+    """Spool files that held something else."""
+    is_on_disk: bool = True
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    state: str = ""
+    last_error: str = ""
+
+
 class Sink(Protocol):
     """Takes points; `write` is called from one thread at a time, and may be called after a fork."""
 
@@ -33,3 +61,23 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections; never raises."""
+
+
+@runtime_checkable
+class Forwarding(Sink, Protocol):
+    """A sink that keeps points on disk and delivers them by a thread of its own."""
+
+    def ask(self, request: Request) -> None:
+        """Deliver all, and let the request know; returns at once."""
+
+    def delivery(self) -> Delivery:
+        """Say what became of the points."""
+
+    def before_fork(self) -> None:
+        """Let nothing be half-done while the process forks."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, as a writer of its own."""

@@ -58,7 +58,7 @@ _ROOM_LEFT = 0.9  # of the limit: so that making room is rare
 _MAX_BATCH_BYTES = 4_000_000
 
 
-class ForeignSpoolError(Exception):
+class ForeignSpoolError(sqlite3.DatabaseError):
     """The file is no spool of ours, or a damaged one."""
 
 
@@ -104,8 +104,12 @@ class Spool:
 
     def __init__(self, path: Path | None, max_bytes: int) -> None:
         self.path = path
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._memory = None if path else _in_memory()
+        self._is_made = False
+
+    def begin_anew(self) -> None:
+        """Make the file again with the next call: it was taken away."""
         self._is_made = False
 
     def put(self, points: Sequence[Point]) -> Counter[str]:
@@ -182,11 +186,11 @@ class Spool:
     def _make_room(self) -> Counter[str]:
         """Drop the oldest, raw points first, until the rest fits again."""
         dropped: Counter[str] = Counter()
-        if self._size_bytes() <= self._max_bytes:
+        if self._size_bytes() <= self.max_bytes:
             return dropped
         with self._transaction() as connection:
             for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
-                while self._used_bytes(connection) > self._max_bytes * _ROOM_LEFT:
+                while self._used_bytes(connection) > self.max_bytes * _ROOM_LEFT:
                     gone, outcomes = _drop_oldest(connection, raw=raw)
                     if not gone:
                         break
@@ -218,7 +222,7 @@ class Spool:
                 with open_connection:
                     open_connection.execute("BEGIN IMMEDIATE")
                     yield open_connection
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, ForeignSpoolError):
                 raise
             except sqlite3.DatabaseError as error:
                 raise ForeignSpoolError(f"{self.path}: {error}") from error
@@ -245,7 +249,7 @@ class Spool:
                 raise ForeignSpoolError(f"{self.path}: the database is somebody else's")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, ForeignSpoolError):
             raise
         except sqlite3.DatabaseError as error:
             raise ForeignSpoolError(f"{self.path}: {error}") from error

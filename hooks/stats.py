@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from openfeature_triton.hooks.sink import Delivery
+
 
 @dataclass(frozen=True, slots=True)
 class RecorderStats:
@@ -34,6 +36,8 @@ class RecorderStats:
     """Tracking events that mean nothing to the recorder."""
     failed_writes: int
     last_error: str
+    delivery: Delivery
+    """What became of the points on their way to InfluxDB."""
 
 
 class Tally:
@@ -53,6 +57,5 @@ class Tally:
             self._counts[reason] += 1
 
     def counts(self) -> Counter[str]:
-        """Give a copy of all counts."""
-        with self._lock:
-            return Counter(self._counts)
+        """Give a copy of all counts; takes no lock, as the background threads ask too."""
+        return Counter(self._counts)

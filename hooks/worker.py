@@ -19,6 +19,7 @@ from openfeature_triton.hooks import outcomes, schema
 from openfeature_triton.hooks.inbox import Inbox
 from openfeature_triton.hooks.metrics import Units, merged_units, number
 from openfeature_triton.hooks.outcomes import Outcome
+from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.rollups import Rollups
 from openfeature_triton.hooks.series import (
     OTHER,
@@ -28,7 +29,7 @@ from openfeature_triton.hooks.series import (
     fit_series,
 )
 from openfeature_triton.hooks.settings import RecorderSettings
-from openfeature_triton.hooks.sink import Point, Sink, Tags
+from openfeature_triton.hooks.sink import Forwarding, Point, Sink, Tags
 
 _log = logging.getLogger(__name__)
 
@@ -42,23 +43,6 @@ BACKLOG_FULL = "backlog_full"
 INTERNAL_ERROR = "internal_error"
 BAD_DURATION = "bad_duration"
 CLOSED = "closed"
-
-
-class Request:
-    """A wish to have everything written: `done` is set when that was tried, or did not help.
-
-    Args:
-        timeout_s: how long it is tried again if the sink fails.
-        stop: whether the thread ends afterwards.
-    """
-
-    __slots__ = ("deadline_s", "delivered", "done", "stop")
-
-    def __init__(self, timeout_s: float = 0.0, *, stop: bool = False) -> None:
-        self.deadline_s = time.monotonic() + timeout_s
-        self.stop = stop
-        self.done = threading.Event()
-        self.delivered = False
 
 
 class Worker:
@@ -85,7 +69,9 @@ class Worker:
         self.last_error = ""
         self.thread: threading.Thread | None = None
         self._sink = sink
+        self._forwarding = sink if isinstance(sink, Forwarding) else None
         self._settings = settings
+        self._write_s = settings.flush_s if self._forwarding is None else settings.spool_s
         self._units = units
         self._clock_ns = clock_ns
         self._rollups = Rollups(_widths_ns(settings), secrets.randbelow)
@@ -119,9 +105,13 @@ class Worker:
         locked by a thread that it does not have. A write that takes too long is not waited for.
         """
         self._pauses[threading.get_ident()] = self._writing.acquire(timeout=_PAUSE_S)
+        if self._forwarding is not None:
+            self._forwarding.before_fork()
 
     def resume(self) -> None:
         """Let writes begin again."""
+        if self._forwarding is not None:
+            self._forwarding.after_fork_in_parent()
         if self._pauses.pop(threading.get_ident(), False):
             self._writing.release()
 
@@ -140,11 +130,14 @@ class Worker:
             if request.stop:
                 self._end()
         finally:
-            request.done.set()
+            if self._forwarding is not None and request.is_wished:
+                self._forwarding.ask(request)
+            else:
+                request.done.set()
 
     def _run(self) -> None:
-        due_s = time.monotonic() + self._settings.flush_s
-        wait_s = min(_DRAIN_S, self._settings.flush_s)
+        due_s = time.monotonic() + self._write_s
+        wait_s = min(_DRAIN_S, self._write_s)
         while True:
             try:
                 request = self._wake.get(timeout=wait_s)
@@ -152,9 +145,9 @@ class Worker:
                 if time.monotonic() < due_s:
                     self._fold_whatever_comes()
                     continue
-                request = Request()
+                request = Request(is_wished=False)
             self.serve(request)
-            due_s = time.monotonic() + self._settings.flush_s
+            due_s = time.monotonic() + self._write_s
             if request.stop:
                 return
 

@@ -1,0 +1,198 @@
+"""Outbox: what this process has still to deliver; on disk, and in memory while the disk fails.
+
+What is in memory is always newer than what is in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from openfeature_triton.hooks import spool_folder
+from openfeature_triton.hooks.sink import Point
+from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Spool, Spooled
+
+T = TypeVar("T")
+
+MEMORY_BYTES = 16 * 2**20
+"""How much is kept in memory while the disk fails."""
+
+_DISK_ERRORS = (sqlite3.Error, OSError)
+
+
+class Outbox:
+    """Keeps points for the sender. Any thread may call; each call waits for the one before.
+
+    Args:
+        folder: where the spool file is made, with the first point.
+        max_bytes: size of the file.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder.absolute()  # the process may change its folder
+        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.dropped: Counter[str] = Counter()
+        self.disk_errors = 0
+        self.set_aside = 0
+        self.last_error = ""
+        self.lock = threading.RLock()
+        self._claim: spool_folder.Claim | None = None
+        self._adopted: spool_folder.Claim | None = None
+        self._file = Spool(self.folder / f"{self.name}{spool_folder.SUFFIX}", max_bytes)
+        self._memory = Spool(None, min(max_bytes, MEMORY_BYTES))
+        self._in_memory = False
+        self._settled: list[Spooled] = []
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all that waits is safe from the end of the process."""
+        return not self._in_memory
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Keep points; in memory if the disk fails. Raises nothing of the disk's."""
+        with self.lock:
+            try:
+                self._ensure_claim()
+                self._clean_file()
+                self.dropped += self._on_file(lambda: self._file.put(points))
+            except _DISK_ERRORS as error:
+                self._note(error)
+                self._in_memory = True
+                self.dropped += self._memory.put(points)
+
+    def take(
+        self, most: int, *, raw: bool = False, newest: bool = False
+    ) -> tuple[list[Spooled], Spool]:
+        """Give points to deliver, and the spool that has to hear of it: the file goes first."""
+        with self.lock:
+            points: list[Spooled] = []
+            if self._claim is not None:
+                try:
+                    self._forget_settled()
+                    points = self._on_file(lambda: self._file.take(most, raw=raw, newest=newest))
+                except _DISK_ERRORS as error:
+                    self._note(error)
+            done = {(point.id, point.version) for point in self._settled}
+            points = [point for point in points if (point.id, point.version) not in done]
+            if points or not self._in_memory:
+                return points, self._file
+            return self._memory.take(most, raw=raw, newest=newest), self._memory
+
+    def settle(self, points: Sequence[Spooled], spool: Spool) -> int:
+        """Take note that points are delivered; gives their outcomes."""
+        with self.lock:
+            if spool is self._memory:
+                return self._memory.settle(points, hold=True)
+            try:
+                return spool.settle(points)
+            except _DISK_ERRORS as error:
+                self._note(error)
+                if spool is self._file:
+                    self._settled.extend(points)  # not to be sent again as they are
+            return sum(point.outcomes for point in points)
+
+    def backlog(self) -> Backlog:
+        """Say how much waits, on disk and in memory."""
+        with self.lock:
+            memory = self._memory.backlog() if self._in_memory else Backlog()
+            try:
+                file = self._file.backlog()
+            except _DISK_ERRORS as error:
+                self._note(error)
+                file = Backlog()
+            oldest = [each.oldest_s for each in (file, memory) if each.oldest_s is not None]
+            return Backlog(
+                file.points + memory.points,
+                file.raw_points + memory.raw_points,
+                file.outcomes + memory.outcomes,
+                min(oldest, default=None),
+            )
+
+    def adopt(self) -> Iterator[tuple[spool_folder.Claim, Spool]]:
+        """Give the spools of processes that ended, each locked until the next one is asked for."""
+        for claim in spool_folder.orphans(self.folder):
+            self._adopted = claim
+            try:
+                yield claim, Spool(claim.path, self._file.max_bytes)
+            finally:
+                self._adopted = None
+                claim.forget()
+
+    def put_aside(self, claim: spool_folder.Claim, error: Exception) -> None:
+        """Set an adopted file aside that is no spool."""
+        with self.lock:
+            self._note(error)
+            self.set_aside += 1
+            spool_folder.set_aside(claim.path)
+            claim.release(remove=True)
+
+    def remove(self, claim: spool_folder.Claim, spool: Spool) -> None:
+        """Remove an adopted spool in which nothing waits any more."""
+        with self.lock:
+            spool.discard()
+            claim.release(remove=True)
+
+    def close(self) -> None:
+        """Remove the file if nothing waits in it, else leave it to be adopted."""
+        with self.lock:
+            if self._claim is None:
+                return
+            try:
+                empty = self._file.backlog().points == 0
+                if empty:
+                    self._file.discard()
+            except _DISK_ERRORS as error:
+                self._note(error)
+                empty = False
+            self._claim.release(remove=empty)
+            self._claim = None
+
+    def forget(self) -> None:
+        """In a forked child: leave file and lock to the parent."""
+        for claim in (self._claim, self._adopted):
+            if claim is not None:
+                claim.forget()
+
+    def _ensure_claim(self) -> None:
+        if self._claim is None and self._file.path is not None:
+            self._claim = spool_folder.claim(self._file.path)
+            if self._claim is None:
+                raise OSError(f"{self._file.path}: another process has it")
+
+    def _clean_file(self) -> None:
+        """Let the file hear what it missed while the disk failed."""
+        self._forget_settled()
+        if self._in_memory:
+            rows = self._memory.rows()
+            self._on_file(lambda: self._file.put_rows(rows))
+            self._memory.clear()
+            self._in_memory = False
+
+    def _forget_settled(self) -> None:
+        if self._settled:
+            self._file.settle(self._settled)
+            self._settled = []
+
+    def _on_file(self, work: Callable[[], T]) -> T:
+        """Do something with the file; if it is damaged, set it aside and begin another."""
+        try:
+            return work()
+        except ForeignSpoolError as error:
+            self._note(error)
+            self.set_aside += 1
+            self._settled = []
+            if self._file.path is not None and self._file.path.exists():
+                spool_folder.set_aside(self._file.path)
+            self._file.begin_anew()
+            return work()
+
+    def _note(self, error: Exception) -> None:
+        if not isinstance(error, ForeignSpoolError):
+            self.disk_errors += 1
+        self.last_error = f"{type(error).__name__}: {error}"[:500]

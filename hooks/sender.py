@@ -1,0 +1,247 @@
+"""Sender: one thread that delivers what the outbox holds, and never gives up on it.
+
+A process's points of one window are one row of the spool at its newest value, and one request is
+under way at a time: so an older value never overwrites a newer one.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from openfeature_triton.hooks.dead_letters import DeadLetters
+from openfeature_triton.hooks.influx_writer import Answer, InfluxWriter, Verdict
+from openfeature_triton.hooks.outbox import Outbox
+from openfeature_triton.hooks.request import Request
+from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
+from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Spool, Spooled
+
+_log = logging.getLogger(__name__)
+
+BATCH = 2000
+"""Points in one request, at most."""
+
+MAX_DELAY_S = {Verdict.LATER: 60.0, Verdict.NOT_ALLOWED: 5.0, Verdict.UNREACHABLE: 2.0}
+"""How long is waited between two tries at most; `Retry-After` is obeyed up to the first."""
+
+_LOOK_S = 0.25
+_ADOPT_S = 15.0
+_RETRY_S = 0.1
+_REMIND_S = 60.0
+
+DELIVERING = "delivering"
+DEAD_LETTERS_LOST = "dead_letters_lost"
+
+
+class _NotNowError(Exception):
+    """The answer says that nothing can be delivered at present."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.message)
+        self.answer = answer
+
+
+class Sender:
+    """Delivers to InfluxDB: what is newest and what is oldest by turns, then raw points.
+
+    Args:
+        outbox: what there is to deliver.
+        settings: how often.
+        influx: where.
+    """
+
+    def __init__(self, outbox: Outbox, settings: RecorderSettings, influx: InfluxSettings) -> None:
+        self.counts: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.state = DELIVERING
+        self.last_error = ""
+        self.backlog = Backlog()
+        self.thread: threading.Thread | None = None
+        self._outbox = outbox
+        self._flush_s = settings.flush_s
+        self._influx = influx
+        self._writer = InfluxWriter(influx)
+        self._dead_letters = DeadLetters(outbox.folder)
+        self._wake: SimpleQueue[Request] = SimpleQueue()
+        self._closing: Request | None = None
+        self._failures = 0
+        self._failed_token = ""
+        self._adopted_s = -_ADOPT_S
+        self._reminded_s = 0.0
+
+    def start(self) -> None:
+        """Start the thread; RuntimeError where the interpreter can start none (any more)."""
+        thread = threading.Thread(target=self._run, name="openfeature-triton-sender", daemon=True)
+        thread.start()
+        self.thread = thread
+
+    def ask(self, request: Request) -> None:
+        """Hand a wish to deliver all to the thread, or serve it here if there is none."""
+        if request.stop:
+            self._closing = request
+        if self.thread is not None and self.thread.is_alive():
+            self._wake.put(request)
+        else:
+            self._serve(request)
+
+    def _run(self) -> None:
+        due_s = time.monotonic()
+        while True:
+            try:
+                request = self._wake.get(timeout=_LOOK_S)
+            except Empty:
+                if time.monotonic() < due_s and not self._has_new_token():
+                    continue
+                request = None
+            if request is not None:
+                self._serve(request)
+                if request.stop:
+                    return
+                due_s = time.monotonic() + self._flush_s
+            else:
+                due_s = time.monotonic() + self._deliver_all()
+
+    def _serve(self, request: Request) -> None:
+        """Deliver all, trying again until the request's deadline."""
+        try:
+            while self._deliver_all(request) and time.monotonic() + _RETRY_S < request.deadline_s:
+                if not request.stop and self._closing is not None:
+                    break
+                time.sleep(_RETRY_S)
+            request.delivered = self.backlog.points == 0
+            if request.stop:
+                self._writer.close()
+                self._outbox.close()
+        finally:
+            request.done.set()
+
+    def _deliver_all(self, request: Request | None = None) -> float:
+        """Deliver what there is; gives how long to wait for the next time."""
+        try:
+            self._deliver_own(request)
+            if request is None and time.monotonic() >= self._adopted_s + _ADOPT_S:
+                self._deliver_adopted()
+                self._adopted_s = time.monotonic()
+        except _NotNowError as error:
+            return self._put_off(error.answer)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
+            return self._put_off(Answer(Verdict.LATER, message=f"{type(error).__name__}: {error}"))
+        finally:
+            self.backlog = self._outbox.backlog()
+        self._end_trouble()
+        return 0.0 if request is not None else self._flush_s
+
+    def _deliver_own(self, request: Request | None) -> None:
+        while True:
+            most = 0
+            for raw, newest in ((False, True), (False, False), (True, False)):
+                points, spool = self._outbox.take(BATCH, raw=raw, newest=newest)
+                if points:
+                    self._send(points, spool, request)
+                most = max(most, len(points))
+            if most < BATCH or (request is None and self._closing is not None):
+                return
+
+    def _deliver_adopted(self) -> None:
+        """Deliver what processes left that have ended, with their own identity."""
+        for claim, spool in self._outbox.adopt():
+            try:
+                for raw in (False, True):
+                    while points := self._take(spool, raw=raw):
+                        if self._closing is not None:
+                            return
+                        self.counts["adopted"] += self._send(points, spool, None)
+                self._outbox.remove(claim, spool)
+            except ForeignSpoolError as error:
+                self._outbox.put_aside(claim, error)
+            except (sqlite3.Error, OSError) as error:
+                self.last_error = f"{claim.path.name}: {type(error).__name__}: {error}"
+
+    def _take(self, spool: Spool, *, raw: bool) -> list[Spooled]:
+        with self._outbox.lock:
+            return spool.take(BATCH, raw=raw)
+
+    def _send(self, points: Sequence[Spooled], spool: Spool, request: Request | None) -> int:
+        """Deliver points of one kind; gives how many outcomes they stood for.
+
+        Where some are refused, halving finds out which.
+        """
+        raw = points[0].raw
+        bucket = self._influx.raw_bucket if raw else self._influx.bucket
+        answer = self._write(bucket, [line for point in points if (line := point.line)], request)
+        if answer.verdict is Verdict.STORED:
+            outcomes = self._outbox.settle(points, spool)
+            self.counts["delivered"] += outcomes
+            self.counts["raw_delivered" if raw else "points_delivered"] += len(points)
+            return outcomes
+        if answer.verdict is not Verdict.REFUSED:
+            raise _NotNowError(answer)
+        if len(points) == 1 or answer.dropped == len(points):
+            return self._bury(points, spool, answer)
+        middle = len(points) // 2
+        return sum(self._send(half, spool, request) for half in (points[:middle], points[middle:]))
+
+    def _write(self, bucket: str, lines: Sequence[str], request: Request | None) -> Answer:
+        if not lines:
+            return Answer(Verdict.STORED)
+        self.counts["requests"] += 1
+        deadline_s = time.monotonic() + self._influx.deadline_s
+        for asked in (request, self._closing):
+            if asked is not None and asked.deadline_s < deadline_s:
+                deadline_s = asked.deadline_s
+        return self._writer.write(bucket, lines, deadline_s - time.monotonic())
+
+    def _bury(self, points: Sequence[Spooled], spool: Spool, answer: Answer) -> int:
+        """Keep what will never be taken where somebody can look at it."""
+        outcomes = sum(point.outcomes for point in points)
+        self.counts["dead_letters"] += len(points)
+        self.counts["dead_lettered"] += outcomes
+        self.last_error = f"{answer.status}: {answer.message}"
+        if self.counts["dead_letters"] == len(points):
+            _log.warning("InfluxDB refuses points (%s); see: store dead-letters list", answer)
+        try:
+            with self._outbox.lock:
+                lost = self._dead_letters.add(points, answer.status, answer.message)
+        except (sqlite3.Error, OSError) as error:
+            self.last_error = f"{type(error).__name__}: {error}"
+            lost = len(points)
+        if lost:
+            self.dropped[DEAD_LETTERS_LOST] += lost
+        self._outbox.settle(points, spool)
+        return outcomes
+
+    def _put_off(self, answer: Answer) -> float:
+        """Take note of trouble; gives how long to wait."""
+        self._failures += 1
+        self.counts["failed_requests"] += 1
+        self.last_error = f"{answer.status or 'no answer'}: {answer.message}"
+        self._failed_token = self._influx.read_token()
+        now_s = time.monotonic()
+        if self.state == DELIVERING:
+            self._reminded_s = now_s
+            _log.warning("InfluxDB can't be written (%s); counts are spooled", self.last_error)
+        elif now_s >= self._reminded_s + _REMIND_S:
+            self._reminded_s = now_s
+            _log.warning("InfluxDB still can't be written: %d tries so far", self._failures)
+        self.state = answer.verdict.value
+        most_s = MAX_DELAY_S[answer.verdict]
+        if answer.retry_after_s is not None:
+            return min(answer.retry_after_s, most_s)
+        return float(min(most_s, 0.25 * 2 ** min(self._failures, 16)) * random.uniform(0.5, 1))  # noqa: S311
+
+    def _end_trouble(self) -> None:
+        if self.state != DELIVERING:
+            _log.info("InfluxDB is written again, after %d tries", self._failures)
+        self.state = DELIVERING
+        self._failures = 0
+
+    def _has_new_token(self) -> bool:
+        """Whether there is another token since the last one was refused."""
+        is_refused = self.state == Verdict.NOT_ALLOWED.value
+        return is_refused and self._influx.read_token() != self._failed_token

@@ -1,0 +1,179 @@
+"""The spool and the outbox: what waits, on disk and in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openfeature_triton.hooks import Point, schema
+from openfeature_triton.hooks.outbox import Outbox
+from openfeature_triton.hooks.spool import SPOOL_FULL, SPOOL_FULL_RAW, ForeignSpoolError, Spool
+
+LIMIT = 2**20
+
+
+def window(series: str, time_ns: int, requests: float, outcomes: int = 1) -> Point:
+    """A window at its running value."""
+    return Point(
+        schema.LIGHT, (("experiment", series),), time_ns, {schema.REQUESTS: requests}, outcomes
+    )
+
+
+def raw(time_ns: int) -> Point:
+    """A raw point."""
+    return Point(schema.RAW, (("experiment", "e"),), time_ns, {"latency_ms": 1.0, "pad": "x" * 500})
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """A spool on disk."""
+    return Spool(tmp_path / "one.spool", LIMIT)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    """An outbox with a folder of its own."""
+    box = Outbox(tmp_path / "spool", LIMIT)
+    yield box
+    box.close()
+
+
+def test_a_newer_value_replaces_the_older_one(spool: Spool) -> None:
+    """Field by field; the outcomes that wait add up."""
+    spool.put([window("e", 1, 5.0, 5)])
+    spool.put([Point(schema.LIGHT, (("experiment", "e"),), 1, {schema.ERRORS: 1.0}, 0)])
+    spool.put([window("e", 1, 8.0, 3)])
+    (point,) = spool.take(10)
+    assert point.line == "inference_light,experiment=e errors=1,requests=8 1"
+    assert point.outcomes == 8
+
+
+def test_what_came_while_it_was_sent_stays(spool: Spool) -> None:
+    """Only the value that was delivered is forgotten."""
+    spool.put([window("e", 1, 5.0, 5)])
+    taken = spool.take(10)
+    spool.put([window("e", 1, 7.0, 2)])
+    assert spool.settle(taken) == 5
+    assert spool.backlog().outcomes == 2
+    assert spool.settle(spool.take(10)) == 2
+    assert spool.backlog().points == 0
+
+
+def test_a_spool_outlives_its_process(spool: Spool, tmp_path: Path) -> None:
+    """Another object on the same file finds all."""
+    spool.put([window("e", 1, 5.0)])
+    assert len(Spool(tmp_path / "one.spool", LIMIT).take(10)) == 1
+
+
+def test_a_full_spool_drops_the_oldest_raw_points_first(spool: Spool) -> None:
+    """Then the oldest windows; both counted by reason, windows by their outcomes."""
+    dropped = spool.put([raw(number) for number in range(4000)])
+    assert dropped[SPOOL_FULL_RAW] > 0
+    assert dropped[SPOOL_FULL] == 0
+    left = spool.take(1, raw=True)
+    assert left[0].time_ns >= dropped[SPOOL_FULL_RAW]
+    dropped = spool.put([window("e" * 400, number, 1.0, 2) for number in range(4000)])
+    assert dropped[SPOOL_FULL] > 0
+    assert spool.backlog().raw_points == 0
+    assert spool.backlog().outcomes + dropped[SPOOL_FULL] == 8000
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough" * 9, b"SQLite format 3\0"]
+)
+def test_a_foreign_or_torn_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """It is left as it is."""
+    path = tmp_path / "foreign.spool"
+    path.write_bytes(content)
+    with pytest.raises(ForeignSpoolError):
+        Spool(path, LIMIT).take(1)
+    assert path.read_bytes() == content
+
+
+def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+    """A SQLite file is not yet a spool."""
+    path = tmp_path / "foreign.spool"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (id INTEGER)")
+    connection.close()
+    with pytest.raises(ForeignSpoolError):
+        Spool(path, LIMIT).put([window("e", 1, 1.0)])
+
+
+def test_a_file_torn_while_in_use_is_set_aside(outbox: Outbox) -> None:
+    """Recording goes on in a new one; that it happened is counted."""
+    outbox.put([window("e", 1, 1.0)])
+    (path,) = outbox.folder.glob("*.spool")
+    path.write_bytes(b"torn" * 1000)
+    outbox.put([window("e", 2, 1.0)])
+    points, _ = outbox.take(10)
+    assert [point.time_ns for point in points] == [2]
+    assert outbox.set_aside == 1
+    assert len(list(outbox.folder.glob("*.damaged"))) == 1
+
+
+def test_memory_stands_in_for_a_failing_disk(tmp_path: Path) -> None:
+    """What can't be written waits in memory, is delivered from there, and goes to disk later."""
+    folder = tmp_path / "spool"
+    folder.write_text("a file where the folder should be")
+    outbox = Outbox(folder, LIMIT)
+    outbox.put([window("e", 1, 1.0)])
+    assert outbox.disk_errors == 1
+    before = outbox.is_on_disk
+    points, spool = outbox.take(10)
+    assert [point.time_ns for point in points] == [1]
+    assert outbox.settle(points, spool) == 1
+    outbox.put([window("e", 2, 1.0)])
+    folder.unlink()
+    outbox.put([window("e", 3, 1.0)])
+    assert (before, outbox.is_on_disk) == (False, True)
+    points, _ = outbox.take(10)
+    assert {2, 3} <= {point.time_ns for point in points}
+    assert sum(point.outcomes for point in points) == 2
+    outbox.close()
+
+
+def test_memory_is_bounded_too(tmp_path: Path) -> None:
+    """Without a disk the oldest goes first, counted by its outcomes."""
+    folder = tmp_path / "spool"
+    folder.write_text("a file where the folder should be")
+    outbox = Outbox(folder, LIMIT)
+    for start in range(0, 20_000, 1000):
+        outbox.put([window("e" * 200, start + number, 1.0) for number in range(1000)])
+    assert outbox.dropped[SPOOL_FULL] > 0
+    assert outbox.backlog().outcomes + outbox.dropped[SPOOL_FULL] == 20_000
+
+
+def test_an_older_value_on_a_disk_that_comes_back_never_wins(outbox: Outbox) -> None:
+    """A newer value that was delivered from memory goes over it once more."""
+    outbox.put([window("e", 1, 1.0)])
+    (path,) = outbox.folder.glob("*.spool")
+    hidden = path.with_suffix(".hidden")
+    path.rename(hidden)
+    path.mkdir()
+    outbox.put([window("e", 1, 2.0)])
+    points, spool = outbox.take(10)
+    assert "requests=2" in points[0].line
+    outbox.settle(points, spool)
+    path.rmdir()
+    hidden.rename(path)
+    outbox.put([window("f", 1, 1.0)])
+    points, _ = outbox.take(10)
+    assert [point.line for point in points if "=e " in point.line] == [
+        "inference_light,experiment=e requests=2 1"
+    ]
+
+
+def test_only_dead_processes_are_adopted(tmp_path: Path) -> None:
+    """A living one holds the lock on its file."""
+    living, other = Outbox(tmp_path, LIMIT), Outbox(tmp_path, LIMIT)
+    living.put([window("e", 1, 1.0)])
+    assert list(other.adopt()) == []
+    living.close()
+    ((claim, spool),) = list(other.adopt())
+    assert [point.time_ns for point in spool.take(1)] == [1]
+    other.remove(claim, spool)
+    assert list(tmp_path.glob("*.spool")) == []
