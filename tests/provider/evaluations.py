@@ -1,6 +1,6 @@
 """What one evaluator makes of many contexts, to be compared with another's; no project import.
 
-Run as a script in another environment, it answers documents on stdin with what that environment's
+Run as a module in another process, it answers documents on stdin with what that environment's
 `openfeature-flagd-core` makes of them.
 """
 
@@ -10,16 +10,12 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, OpenFeatureError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, Reason
-
-if __name__ == "__main__":  # in an environment that has flagd-core and nothing of this project
-    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.provider.request_contexts import Drawn, draw_contexts
 
@@ -47,24 +43,23 @@ def _context(drawn: Drawn) -> EvaluationContext:
     return EvaluationContext(*drawn)
 
 
-def evaluate(resolve: Resolve, asked: Sequence[EvaluationContext]) -> list[Seen]:
-    """What each context gives, as one type after the other."""
+def evaluate(resolve: Resolve, asked: Sequence[EvaluationContext], first: int = 0) -> list[Seen]:
+    """What each context gives, as one type after the other; `first` is the first one's number."""
     return [
         _seen(resolve, *DEFAULTS[number % len(DEFAULTS)], context)
-        for number, context in enumerate(asked)
+        for number, context in enumerate(asked, first)
     ]
 
 
 def _seen(resolve: Resolve, flag_type: FlagType, default: Any, context: EvaluationContext) -> Seen:
     found = resolve(flag_type, KEY, default, context)
     code = found.error_code
-    metadata = {name: value for name, value in found.flag_metadata.items() if name != "phase"}
     return (
         repr(found.value),
         found.variant,
         str(found.reason),
         None if code is None else code.value,
-        repr(sorted(metadata.items())) if metadata else "",
+        repr(dict(found.flag_metadata)),
     )
 
 
@@ -98,19 +93,19 @@ def reference(document: dict[str, Any]) -> Resolve:
     return resolve
 
 
-def answer(count: int) -> None:
+def answer(first: int, stop: int) -> None:
     """Answer each document on stdin with the distinct results, and which each context had."""
     logging.disable()
-    asked = contexts(count)
+    asked = contexts(stop)[first:]
     for line in sys.stdin:
         numbers: dict[Seen, int] = {}
         order = [
             numbers.setdefault(seen, len(numbers))
-            for seen in evaluate(reference(json.loads(line)), asked)
+            for seen in evaluate(reference(json.loads(line)), asked, first)
         ]
         sys.stdout.write(json.dumps([list(numbers), order]) + "\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    answer(int(sys.argv[1]))
+    answer(int(sys.argv[1]), int(sys.argv[2]))

@@ -175,3 +175,24 @@ V3_FLAGS = flags(
         ),
     )
 )
+
+# What flagd's v2 and flagd-core 1 agree on: texts to bucket by, no weight such as 50.0.
+_v2_by = st.sampled_from(
+    (
+        {"var": ["email", "nobody"]},
+        {"var": ["task_type", "größe"]},
+        {"cat": [{"var": "$flagd.flagKey"}, {"var": ["email", "名前"]}]},
+        {"cat": ["a", 7, {"var": ["task_type", "😀"]}]},
+        {"if": [{"var": "beta"}, "beta users", {"var": ["email", "nobody"]}]},
+        "everybody",
+    )
+)
+V2_FLAGS = flags(
+    splits(
+        _v2_by,
+        shares(
+            st.one_of(variant_names, tests_of_values.map(lambda test: {"!": [test]})),
+            st.one_of(weights, weights, weights, st.sampled_from((33.3, -0.5, "1", True, [1]))),
+        ),
+    )
+)

@@ -1,0 +1,58 @@
+"""Evaluation against its references: flagd-core 2 for v3, flagd-core 1.0 for v2."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from openfeature_triton.flagd_config import parse_document
+from openfeature_triton.provider.evaluator import Evaluator
+from tests.provider.evaluations import KEY, contexts, evaluate
+from tests.provider.flag_strategies import EVALUATORS, V2_FLAGS, V3_FLAGS
+from tests.provider.references import Reference, core_1, running
+
+FLAGS = int(os.environ.get("OFT_TEST_FLAGS", "60"))
+CONTEXTS = int(os.environ.get("OFT_TEST_CONTEXTS", "100000"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),  # of a strategy
+]
+generated = settings(
+    max_examples=FLAGS,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_v3_gives_what_its_reference_gives() -> None:
+    """Each generated flag gives each context flagd-core 2's value, variant, reason, error."""
+    with running(sys.executable, CONTEXTS) as reference:
+        asked = contexts(CONTEXTS)
+        generated(given(flag=V3_FLAGS)(lambda flag: _compare(reference, asked, flag, "v3")))()
+
+
+def test_v2_gives_what_its_reference_gives() -> None:
+    """The same for flagd-core 1.0, with flags of which flagd itself makes what that makes."""
+    with running(core_1(), CONTEXTS) as reference:
+        asked = contexts(CONTEXTS)
+        generated(given(flag=V2_FLAGS)(lambda flag: _compare(reference, asked, flag, "v2")))()
+
+
+def _compare(reference: Reference, asked: list[Any], flag: dict[str, Any], bucketing: str) -> None:
+    document = {"flags": {KEY: flag}, "$evaluators": EVALUATORS, "metadata": {"set": 1, "n": 0}}
+    reference.ask(document)
+    read = parse_document(json.dumps(document), source="generated", bucketing=bucketing)
+    mine = evaluate(Evaluator(read).resolve, asked)
+    different = [
+        (context, ours, its)
+        for context, ours, its in zip(asked, mine, reference.answer(), strict=True)
+        if ours != its
+    ]
+    assert not different, (flag, different[:3])
