@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Document:
     `flags` are the flags as written, `$ref`s resolved, for reading only: `as_flagd` gives a copy
     to work on. `experiments` are ordered as a request asks them: task type, priority, key.
     `refused` says which flags were left out and why, where the reading was lenient. `bucketing`
-    is the generation of flagd's hash that splits requests, "v2" or "v3".
+    is the generation of flagd's hash that splits requests, "v2" or "v3". `context` is what flagd
+    wants in the context of each evaluation.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Document:
     experiments: Mapping[str, Experiment]
     refused: tuple[FlagFileError, ...] = ()
     bucketing: str = "v3"
+    context: Mapping[str, Any] = field(default_factory=FrozenDict)
 
     def of_task(self, task_type: str) -> tuple[Experiment, ...]:
         """Give the experiments of one task type, the first to be asked first."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from openfeature_triton.provider.clients import TritonClients
     from openfeature_triton.provider.errors import (
+        FlagSourceError,
         InvalidServiceError,
         KeyringError,
         MalformedKeyError,
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from openfeature_triton.provider.service import Service
     from openfeature_triton.provider.service_cache import ServiceCache
     from openfeature_triton.provider.settings import ProviderSettings
+    from openfeature_triton.provider.sync_flags import SyncFlags
+    from openfeature_triton.provider.sync_settings import SyncSettings
     from openfeature_triton.provider.triton_provider import TritonProvider
 
 _HOME = {
     "TritonClients": "clients",
+    "FlagSourceError": "errors",
     "InvalidServiceError": "errors",
     "KeyringError": "errors",
     "MalformedKeyError": "errors",
@@ -61,6 +65,8 @@ _HOME = {
     "Service": "service",
     "ServiceCache": "service_cache",
     "ProviderSettings": "settings",
+    "SyncFlags": "sync_flags",
+    "SyncSettings": "sync_settings",
     "TritonProvider": "triton_provider",
 }
 
@@ -70,6 +76,7 @@ __all__ = [
     "FileFlags",
     "FlagListener",
     "FlagSource",
+    "FlagSourceError",
     "InvalidServiceError",
     "Keyring",
     "KeyringError",
@@ -87,6 +94,8 @@ __all__ = [
     "Service",
     "ServiceCache",
     "ServiceExistsError",
+    "SyncFlags",
+    "SyncSettings",
     "TritonClients",
     "TritonProvider",
     "UnknownServiceError",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from time import monotonic
+from types import MappingProxyType
+from typing import Any
 
 from openfeature_triton.flagd_config import DocumentReader, FlagFileError
+from openfeature_triton.flagd_config.frozen_dict import FrozenDict
 from openfeature_triton.provider.flag_sources import FlagListener
 from openfeature_triton.provider.last_good import LastGood
 
@@ -40,16 +46,16 @@ class Deliveries:
         """Seconds since the source was last seen to hold what is in force."""
         return None if self._confirmed_s is None else monotonic() - self._confirmed_s
 
-    def text(self, text: bytes) -> None:
-        """Take what the source holds now."""
-        digest = hashlib.sha256(text).digest()
+    def text(self, text: bytes, context: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Take what the source holds now, and the context that it wants in each evaluation."""
+        digest = _digest(text, context)
         if digest == self._in_force:
             self._refused = b""
             self.alive()
-        elif digest != self._refused and self._read(text, digest):
+        elif digest != self._refused and self._read(text, context, digest):
             self._confirmed_s = monotonic()
             if self._last_good is not None:
-                self._last_good.save(text)
+                self._last_good.save(text, context)
 
     def alive(self) -> None:
         """The source answers, and holds what it gave last."""
@@ -79,14 +85,16 @@ class Deliveries:
         kept = self._last_good.load() if self._last_good and not self._in_force else None
         if kept is None:
             return
-        if self._read(kept.text, hashlib.sha256(kept.text).digest()):
+        if self._read(kept.text, kept.context, _digest(kept.text, kept.context)):
             self._confirmed_s = monotonic() - kept.age_s
             self.stale(f"the last good flags are in force, {_age(kept.age_s)} old")
 
-    def _read(self, text: bytes, digest: bytes) -> bool:
+    def _read(self, text: bytes, context: Mapping[str, Any], digest: bytes) -> bool:
         """Put a text in force, or tell why not."""
         try:
             document = self._reader.read(text)
+            if context:
+                document = replace(document, context=FrozenDict(context))
             self._listener.on_document(document)
         except FlagFileError as error:
             self._refused = digest
@@ -105,6 +113,12 @@ class Deliveries:
             what(*said)  # type: ignore[operator]
         except Exception:  # noqa: BLE001 - somebody's event handler must not end the source
             _log.warning("%s: an event was not taken", self._reader.source, exc_info=True)
+
+
+def _digest(text: bytes, context: Mapping[str, Any]) -> bytes:
+    digest = hashlib.sha256(text)
+    digest.update(json.dumps(dict(context), sort_keys=True, default=repr).encode())
+    return digest.digest()
 
 
 def _age(age_s: float) -> str:

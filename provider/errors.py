@@ -1,6 +1,7 @@
 """What can go wrong between a request and its Triton, and the one seam for foreign exceptions.
 
     ProviderError
+    ├── FlagSourceError                the source of flags is out of reach, or gives too much
     ├── RegistryError
     │   ├── RegistryUnavailableError   the database can't be reached or opened
     │   ├── NotARegistryError          the file is no database, or not one of ours
@@ -20,6 +21,10 @@ from __future__ import annotations
 
 class ProviderError(Exception):
     """The base of what this folder raises."""
+
+
+class FlagSourceError(ProviderError):
+    """Flags can't be had from their source; says which setting leads there."""
 
 
 class RegistryError(ProviderError):

@@ -8,8 +8,11 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +23,7 @@ class Kept:
 
     text: bytes
     saved_s: float
+    context: Mapping[str, Any]
 
     @property
     def age_s(self) -> float:
@@ -41,9 +45,10 @@ class LastGood:
         self.path = Path(path)
         self._failed = False
 
-    def save(self, text: bytes) -> None:
-        """Keep a document."""
-        head = {"saved_s": time.time(), "sha256": hashlib.sha256(text).hexdigest()}
+    def save(self, text: bytes, context: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Keep a document, and the context that came with it."""
+        checksum = hashlib.sha256(text).hexdigest()
+        head = {"saved_s": time.time(), "sha256": checksum, "context": dict(context)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._replace(json.dumps(head).encode() + b"\n" + text)
@@ -59,6 +64,7 @@ class LastGood:
             line, _, text = self.path.read_bytes().partition(b"\n")
             head = json.loads(line)
             saved_s, checksum = float(head["saved_s"]), head["sha256"]
+            context = dict(head["context"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -67,7 +73,7 @@ class LastGood:
         if hashlib.sha256(text).hexdigest() != checksum:
             _log.warning("%s: the checksum is wrong, the last good flags are lost", self.path)
             return None
-        return Kept(text, saved_s)
+        return Kept(text, saved_s, context)
 
     def _replace(self, content: bytes) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)

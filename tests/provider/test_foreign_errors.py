@@ -14,7 +14,7 @@ from importlib import import_module
 
 import gevent  # type: ignore[import-untyped]
 import greenlet  # type: ignore[import-untyped]
-import grpc  # type: ignore[import-untyped]
+import grpc
 import numpy as np
 import pytest
 from tritonclient.http import InferInput
