@@ -7,9 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from openfeature_triton.provider.calls import AsyncCall, Call
     from openfeature_triton.provider.clients import TritonClients
     from openfeature_triton.provider.errors import (
         FlagSourceError,
+        DeadlineExceededError,
         InvalidServiceError,
         KeyringError,
         MalformedKeyError,
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
         UnknownServiceError,
         WrongKeyError,
     )
-    from openfeature_triton.provider.experiments import Call, Experiments
+    from openfeature_triton.provider.experiments import Experiments
     from openfeature_triton.provider.file_flags import FileFlags
     from openfeature_triton.provider.flag_sources import FlagListener, FlagSource
     from openfeature_triton.provider.foreign_errors import error_class
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
     from openfeature_triton.provider.triton_provider import TritonProvider
 
 _HOME = {
+    "AsyncCall": "calls",
+    "Call": "calls",
     "TritonClients": "clients",
     "FlagSourceError": "errors",
+    "DeadlineExceededError": "errors",
     "InvalidServiceError": "errors",
     "KeyringError": "errors",
     "MalformedKeyError": "errors",
@@ -51,7 +56,6 @@ _HOME = {
     "ServiceExistsError": "errors",
     "UnknownServiceError": "errors",
     "WrongKeyError": "errors",
-    "Call": "experiments",
     "Experiments": "experiments",
     "FileFlags": "file_flags",
     "FlagListener": "flag_sources",
@@ -71,7 +75,9 @@ _HOME = {
 }
 
 __all__ = [
+    "AsyncCall",
     "Call",
+    "DeadlineExceededError",
     "Experiments",
     "FileFlags",
     "FlagListener",

@@ -1,4 +1,7 @@
-"""TritonClients: pooled tritonclient clients that carry their service's credential."""
+"""TritonClients: pooled tritonclient clients that carry their service's credential.
+
+HTTP clients belong to one thread, gRPC clients to all, asynchronous ones to one event loop.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,23 @@ import os
 import sys
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from openfeature_triton.provider.credential_plugin import CredentialPlugin
+from openfeature_triton.provider.deadline import Deadline
+from openfeature_triton.provider.loop_clients import LoopClients
 from openfeature_triton.provider.service import Service, check_service
 from openfeature_triton.provider.settings import ProviderSettings
 
+if TYPE_CHECKING:
+    from openfeature_triton.provider.grpc_clients import GrpcClients
+
 
 class TritonClients:
-    """One HTTP client per service and thread, made when first asked for.
+    """One client per service and thread (HTTP), process (gRPC) or event loop (both, asynchronous).
 
-    tritonclient's HTTP client belongs to the thread that made it. A client is made anew when its
-    service's record has changed, and in a forked child; those of ended threads are closed.
+    Made when first asked for, and anew when the service's record has changed and in a forked
+    child; those of ended threads and loops are closed.
     """
 
     def __init__(self, settings: ProviderSettings) -> None:
@@ -26,6 +35,8 @@ class TritonClients:
         self._all: list[_ThreadsClients] = []
         self._of_parent: list[_ThreadsClients] = []
         self._lock = threading.Lock()
+        self._grpc: GrpcClients | None = None
+        self._of_loops = LoopClients(settings.network_timeout_s)
         _after_fork(self)
 
     def http(self, service: Service) -> Any:
@@ -39,14 +50,56 @@ class TritonClients:
             pooled = self._renew(service, pooled)
         return pooled.client
 
+    def grpc(self, service: Service) -> Any:
+        """Give the `tritonclient.grpc.InferenceServerClient` that all threads share.
+
+        Raises InvalidServiceError.
+        """
+        if self._grpc is None:
+            self._open_grpc()
+        return self._grpc.get(service)  # type: ignore[union-attr]
+
+    def bounded_grpc(self, service: Service, deadline: Deadline) -> Any:
+        """Give the same client for one call: whatever is asked through it ends by the deadline."""
+        from openfeature_triton.provider.grpc_clients import BoundedClient  # noqa: PLC0415 - grpcio
+
+        return BoundedClient(self.grpc(service), deadline)
+
+    def aio(self, service: Service) -> Any:
+        """Give the running loop's client of a service, from `tritonclient.<protocol>.aio`.
+
+        Raises InvalidServiceError.
+        """
+        return self._of_loops.get(service)
+
+    def discard(self, service: Service) -> None:
+        """Forget this thread's HTTP client of a service: it was left in the middle of an answer."""
+        mine = self._of_thread.clients
+        pooled = None if mine is None else mine.pooled.pop(service.service_id, None)
+        if pooled is not None:
+            pooled.abandon()
+
     def close(self) -> None:
-        """Close every client, of whatever thread; a later call makes new ones."""
+        """Close every client but the asynchronous ones; a later call makes new ones."""
         self._reap()
+        if self._grpc is not None:
+            self._grpc.close()
         with self._lock:
             living, self._all = self._all, []
             self._of_thread = _OfThread()
         for each in living:
             each.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients; a later call makes new ones."""
+        await self._of_loops.aclose()
+
+    def _open_grpc(self) -> None:
+        from openfeature_triton.provider.grpc_clients import GrpcClients  # noqa: PLC0415 - grpcio
+
+        with self._lock:
+            if self._grpc is None:
+                self._grpc = GrpcClients()
 
     def _renew(self, service: Service, stale: _Pooled | None) -> _Pooled:
         if stale is not None and stale.service == service:
@@ -99,31 +152,11 @@ class TritonClients:
         self._of_parent += self._all
         self._all = []
         self._of_thread = _OfThread()
+        self._of_loops.start_anew()
+        if self._grpc is not None:
+            self._grpc.start_anew()
         if "gevent" in sys.modules:
             sys.modules["gevent"].reinit()
-
-
-class CredentialPlugin:
-    """Puts a service's credential into the header of each request of a tritonclient."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __call__(self, request: Any) -> None:
-        """Called by tritonclient with a request whose `headers` are a dict."""
-        credential = self._service.credential
-        if credential is not None:
-            value = _MaskedText(credential.get_secret_value())
-            request.headers[self._service.credential_header] = value
-
-
-class _MaskedText(str):
-    """A header's value that shows nothing where headers are printed as a dict, or in a message."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'**********'"
 
 
 class _Pooled:
@@ -132,6 +165,11 @@ class _Pooled:
     def __init__(self, service: Service, client: Any) -> None:
         self.service = service
         self.client = client
+
+    def abandon(self) -> None:
+        """Close the client, whatever still waits for an answer in it."""
+        self.client._pool.kill(block=False)  # closing would wait for them
+        self.client.close()
 
 
 class _ThreadsClients:

@@ -8,10 +8,11 @@
     │   ├── UnknownServiceError        no row of that id
     │   ├── ServiceExistsError         a row of that id is there already
     │   └── InvalidServiceError        a field that can't work, told by its name
-    └── KeyringError
-        ├── MissingKeyError            credentials, and no key to open them
-        ├── MalformedKeyError          what was given is no Fernet key
-        └── WrongKeyError              no key opens this credential
+    ├── KeyringError
+    │   ├── MissingKeyError            credentials, and no key to open them
+    │   ├── MalformedKeyError          what was given is no Fernet key
+    │   └── WrongKeyError              no key opens this credential
+    └── DeadlineExceededError          a call took longer than it may; a TimeoutError too
 
 Each message says what to do next, and none holds a key or a credential.
 """
@@ -72,3 +73,14 @@ class MalformedKeyError(KeyringError):
 
 class WrongKeyError(KeyringError):
     """None of the keys opens the credential of a service."""
+
+
+class DeadlineExceededError(ProviderError, TimeoutError):
+    """A call was cut off at its deadline, whatever its server was doing."""
+
+    def __init__(self, total_s: float) -> None:
+        super().__init__(
+            f"no answer within {total_s:g} s, so the call was cut off — "
+            "give it a longer deadline_s (or OFT_DEADLINE_S) if the model needs it"
+        )
+        self.total_s = total_s

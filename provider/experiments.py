@@ -9,21 +9,20 @@ with experiments.infer("nmt", language="hi", targeting_key=request_id,
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from time import perf_counter_ns
-from types import MappingProxyType, TracebackType
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.track import TrackingEventDetails
 
+from openfeature_triton.provider.breaker import Breakers
+from openfeature_triton.provider.calls import AsyncCall, Call, Outcome
 from openfeature_triton.provider.catalogue import Match
 from openfeature_triton.provider.clients import TritonClients
-from openfeature_triton.provider.errors import UnknownServiceError
-from openfeature_triton.provider.foreign_errors import error_class
-from openfeature_triton.provider.route import Route, RouteReason
+from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.settings import ProviderSettings
 from openfeature_triton.provider.tally import Tally
@@ -32,6 +31,7 @@ from openfeature_triton.provider.triton_provider import TritonProvider
 _log = logging.getLogger(__name__)
 
 Attributes = Mapping[str, str | int | float | bool]
+T = TypeVar("T")
 
 
 class Experiments:
@@ -56,9 +56,11 @@ class Experiments:
         settings = settings or ProviderSettings()
         self._client = client
         self._own = own
-        self._clients = TritonClients(settings)
         self._enabled = settings.experiments
-        self._tally = Tally(_log)
+        self._deadline_s = settings.deadline_s
+        self.clients = TritonClients(settings)
+        self.breakers = Breakers(settings.breaker_failures, settings.breaker_rest_s)
+        self.tally = Tally(_log)
 
     def enable(self) -> None:
         """Let requests take part in experiments (again)."""
@@ -69,12 +71,20 @@ class Experiments:
         self._enabled = False
 
     def counts(self) -> Mapping[str, int]:
-        """How many requests were routed for each `RouteReason`."""
-        return self._tally.counts()
+        """How many requests were routed for each `RouteReason`; `fallback_<error class>`, too."""
+        return self.tally.counts()
+
+    def stats(self) -> Mapping[str, Any]:
+        """What operators ask for: `counts`, breakers that are not closed, how often one opened."""
+        return {
+            "counts": self.counts(),
+            "breakers": self.breakers.states(),
+            "breakers_opened": self.breakers.opened,
+        }
 
     def close(self) -> None:
-        """Close the pooled Triton clients."""
-        self._clients.close()
+        """Close the pooled Triton clients; asynchronous ones are closed with their event loop."""
+        self.clients.close()
 
     def route(
         self,
@@ -100,11 +110,11 @@ class Experiments:
         try:
             route = self._assigned(task_type, language, context, service_id)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
-            self._tally.trouble("an experiment could not be evaluated; own service used")
+            self.tally.trouble("an experiment could not be evaluated; own service used")
             route = self._own_route(
                 task_type, language, context, service_id, RouteReason.FLAG_ERROR
             )
-        self._tally.count(route.reason.value)
+        self.tally.count(route.reason.value)
         return route
 
     def infer(
@@ -115,10 +125,13 @@ class Experiments:
         language: str = "",
         targeting_key: str | None = None,
         attributes: Attributes = MappingProxyType({}),
+        deadline_s: float | None = None,
     ) -> Call:
         """Route a request and measure its inference: a context manager that gives the `Call`.
 
-        Arguments as for `route`. What the block raises is recorded by its class and goes on.
+        Arguments as for `route`. What the block raises is recorded by its class and goes on; what
+        its Triton client has not answered by `deadline_s` seconds (`OFT_DEADLINE_S`) is cut off
+        by DeadlineExceededError.
         """
         route = self.route(
             task_type,
@@ -127,7 +140,111 @@ class Experiments:
             targeting_key=targeting_key,
             attributes=attributes,
         )
-        return Call(route, self._clients, self._client)
+        return Call(route, self, deadline_s or self._deadline_s)
+
+    def infer_async(
+        self,
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = MappingProxyType({}),
+        deadline_s: float | None = None,
+    ) -> AsyncCall:
+        """As `infer`, for `async with`: the `AsyncCall` has the event loop's own client."""
+        route = self.route(
+            task_type,
+            service_id=service_id,
+            language=language,
+            targeting_key=targeting_key,
+            attributes=attributes,
+        )
+        return AsyncCall(route, self, deadline_s or self._deadline_s)
+
+    def call(
+        self,
+        fn: Callable[[Call], T],
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = MappingProxyType({}),
+        deadline_s: float | None = None,
+    ) -> T:
+        """Give what `fn(call)` gives on the assigned service, or else on the caller's own.
+
+        `fn` is run a second time, on the caller's own service, where the assigned endpoint is
+        unreachable, refuses, times out or answers 5xx, 401 or 403; both within `deadline_s`, the
+        first within half of it. It should do the inference and nothing that may not happen twice.
+        Arguments and errors as for `infer`.
+        """
+        return self.infer(
+            task_type,
+            service_id=service_id,
+            language=language,
+            targeting_key=targeting_key,
+            attributes=attributes,
+            deadline_s=deadline_s,
+        ).run(fn)
+
+    async def call_async(
+        self,
+        fn: Callable[[AsyncCall], Awaitable[T]],
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = MappingProxyType({}),
+        deadline_s: float | None = None,
+    ) -> T:
+        """As `call`, for a coroutine function."""
+        call = self.infer_async(
+            task_type,
+            service_id=service_id,
+            language=language,
+            targeting_key=targeting_key,
+            attributes=attributes,
+            deadline_s=deadline_s,
+        )
+        return await call.run(fn)
+
+    # What calls ask for
+
+    def own_service(self, route: Route) -> tuple[Service | None, str]:
+        """The caller's own service, and the variant that it is (`own` if it is none)."""
+        return self._service(route.own_service_id), self._own_variant(
+            route.experiment, route.own_service_id
+        )
+
+    def record(self, outcome: Outcome) -> None:
+        """Record an outcome as an OpenFeature tracking event; never raises."""
+        route = outcome.route
+        attributes: dict[str, Any] = {
+            "experiment": route.experiment,
+            "phase": route.phase,
+            "variant": route.variant,
+            "served": outcome.served,
+            "task_type": route.task_type,
+            "language": route.language,
+            "success": not outcome.error_class,
+            "error_class": outcome.error_class,
+            "metrics": outcome.metrics,
+        }
+        try:
+            self._client.track(
+                "inference",
+                EvaluationContext(route.targeting_key),
+                TrackingEventDetails(outcome.latency_ms, attributes),
+            )
+        except Exception:  # noqa: BLE001 - the edge that must never fail a request
+            self.tally.trouble("an outcome was not recorded; the request goes on")
+
+    def token(self, route: Route, served: str) -> str:  # noqa: ARG002
+        """Sign what a later outcome is credited to."""
+        return ""
 
     def _assigned(
         self, task_type: str, language: str, context: EvaluationContext, service_id: str
@@ -140,7 +257,7 @@ class Experiments:
         if details.error_code is not None or details.variant is None:
             reason = self._refusal(match)
             return self._own_route(task_type, language, context, service_id, reason)
-        return self._experiment_route(task_type, language, context, details)
+        return self._experiment_route(task_type, language, context, service_id, details)
 
     def _match(self, task_type: str, context: EvaluationContext) -> Match | RouteReason:
         if not self._enabled:
@@ -157,19 +274,29 @@ class Experiments:
         task_type: str,
         language: str,
         context: EvaluationContext,
+        service_id: str,
         details: FlagEvaluationDetails[Any],
     ) -> Route:
-        assigned_id = details.value["service_id"]
+        """Route to the assigned variant's service, or past it while its breaker is open."""
+        variant = served = details.variant or ""
+        target_id, reason = details.value["service_id"], RouteReason.EXPERIMENT
+        service = self._service(target_id)
+        if target_id != service_id and service is not None and not self.breakers.allows(service):
+            target_id, reason = service_id, RouteReason.ENDPOINT_FAILING
+            service = self._service(service_id)
+            served = self._own_variant(details.flag_key, service_id)
         return Route(
             task_type=task_type,
             language=language,
             targeting_key=context.targeting_key,
-            service_id=assigned_id,
-            service=self._service(assigned_id),
-            reason=RouteReason.EXPERIMENT,
+            service_id=target_id,
+            service=service,
+            reason=reason,
+            own_service_id=service_id,
             experiment=details.flag_key,
             phase=str(details.flag_metadata.get("phase", "")),
-            variant=details.variant or "",
+            variant=variant,
+            served=served,
         )
 
     def _own_route(
@@ -187,7 +314,16 @@ class Experiments:
             service_id=service_id,
             service=self._service(service_id),
             reason=reason,
+            own_service_id=service_id,
         )
+
+    def _own_variant(self, experiment: str, service_id: str) -> str:
+        """The variant that a caller's own service is in an experiment; `own` if it is none."""
+        provider = self._client.provider
+        document = provider.document if isinstance(provider, TritonProvider) else None
+        known = document.experiments.get(experiment) if document else None
+        services = known.services if known else {}
+        return next((name for name, each in services.items() if each == service_id), OWN)
 
     def _service(self, service_id: str) -> Service | None:
         own = self._own.get(service_id)
@@ -202,77 +338,3 @@ class Experiments:
         if service is None:
             return RouteReason.UNKNOWN_SERVICE
         return RouteReason.FLAG_ERROR if service.published else RouteReason.UNPUBLISHED_SERVICE
-
-
-class Call:
-    """One inference: a pooled Triton client, the model to ask, and what is recorded of it.
-
-    Used as a context manager. The clock runs from entering to leaving the block, and is monotonic.
-    """
-
-    __slots__ = ("_client", "_clients", "_metrics", "_started_ns", "route")
-
-    def __init__(self, route: Route, clients: TritonClients, client: OpenFeatureClient) -> None:
-        self.route = route
-        self._clients = clients
-        self._client = client
-        self._metrics: dict[str, float] = {}
-        self._started_ns = 0
-
-    @property
-    def client(self) -> Any:
-        """The thread's Triton client of the service, with its credential.
-
-        Raises UnknownServiceError where the caller's own service is not in the registry.
-        """
-        if self.route.service is None:
-            raise UnknownServiceError(self.route.service_id)
-        return self._clients.http(self.route.service)
-
-    @property
-    def model_name(self) -> str:
-        """The model to ask."""
-        return self.route.model_name
-
-    @property
-    def model_version(self) -> str:
-        """The version to ask for; empty for the latest."""
-        return self.route.model_version
-
-    def record(self, **metrics: float) -> None:
-        """Add custom metrics to the outcome, e.g. `output_characters=42`."""
-        self._metrics.update(metrics)
-
-    def __enter__(self) -> Call:
-        self._started_ns = perf_counter_ns()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        latency_ms = (perf_counter_ns() - self._started_ns) / 1e6
-        if self.route.is_experiment:
-            self._track(latency_ms, "" if error is None else error_class(error))
-
-    def _track(self, latency_ms: float, failure: str) -> None:
-        """Record the outcome as an OpenFeature tracking event; never raises."""
-        route = self.route
-        attributes: dict[str, Any] = {
-            "experiment": route.experiment,
-            "phase": route.phase,
-            "variant": route.variant,
-            "served": route.variant,
-            "task_type": route.task_type,
-            "language": route.language,
-            "success": not failure,
-            "error_class": failure,
-            "metrics": self._metrics,
-        }
-        try:
-            context = EvaluationContext(route.targeting_key)
-            self._client.track("inference", context, TrackingEventDetails(latency_ms, attributes))
-        except Exception:  # noqa: BLE001 - the edge that must never fail a request
-            _log.warning("an outcome was not recorded; the request goes on", exc_info=True)

@@ -14,6 +14,7 @@ class RouteReason(str, Enum):
     """Why a request goes where it goes; all but EXPERIMENT mean the caller's own service."""
 
     EXPERIMENT = "experiment"
+    ENDPOINT_FAILING = "endpoint_failing"
     SWITCHED_OFF = "switched_off"
     NOT_READY = "not_ready"
     NO_EXPERIMENT = "no_experiment"
@@ -28,8 +29,10 @@ class RouteReason(str, Enum):
 class Route:
     """One request's way: the assignment if it is in an experiment, and the service to call.
 
-    `experiment`, `phase` and `variant` are empty unless `is_experiment`. `service` is None only
-    where the caller's own service is not known to the registry.
+    `experiment`, `phase` and `variant` are empty unless `is_assigned`. `service` is None only
+    where the caller's own service is not known to the registry. `served` is the variant whose
+    service the request goes to: the assigned one, or after a breaker opened the one that the
+    caller's own service is, `own` if it is none.
     """
 
     task_type: str
@@ -38,14 +41,21 @@ class Route:
     service_id: str
     service: Service | None
     reason: RouteReason
+    own_service_id: str
     experiment: str = ""
     phase: str = ""
     variant: str = ""
+    served: str = ""
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether a flag gave the request a variant."""
+        return bool(self.variant)
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the request is in an experiment."""
-        return self.reason is RouteReason.EXPERIMENT
+        """Whether the request is in an experiment: assigned, and its outcome counts."""
+        return self.reason in _COUNTED
 
     @property
     def model_name(self) -> str:
@@ -71,3 +81,9 @@ class Route:
     def credential(self) -> SecretStr | None:
         """The key that the endpoint wants, masked in every repr."""
         return self.service.credential if self.service else None
+
+
+_COUNTED = frozenset({RouteReason.EXPERIMENT, RouteReason.ENDPOINT_FAILING})
+
+OWN = "own"
+"""What `served` says where the caller's own service answered and is none of the variants."""

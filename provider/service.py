@@ -35,6 +35,11 @@ class Service:
     credential: SecretStr | None = None
     published: bool = True
 
+    @property
+    def endpoint(self) -> tuple[str, str, str, str]:
+        """What a request is sent to: two services that share it would get it twice."""
+        return (self.protocol, self.url, self.model_name, self.model_version)
+
     def __copy__(self) -> Service:
         return self
 

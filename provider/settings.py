@@ -43,3 +43,12 @@ class ProviderSettings(BaseSettings):
     )
     connect_timeout_s: float = Field(default=5.0, gt=0, description="for connecting to a Triton")
     network_timeout_s: float = Field(default=60.0, gt=0, description="for one socket operation")
+    deadline_s: float = Field(
+        default=60.0, gt=0, description="for a whole call, its fallback included"
+    )
+    breaker_failures: int = Field(
+        default=5, ge=1, description="failures in a row after which an endpoint is left alone"
+    )
+    breaker_rest_s: float = Field(
+        default=30.0, gt=0, description="how long it is left alone before a request probes it"
+    )

@@ -24,7 +24,7 @@ from openfeature_triton.provider import (
     Service,
     TritonClients,
 )
-from openfeature_triton.provider.clients import CredentialPlugin
+from openfeature_triton.provider.credential_plugin import CredentialPlugin
 from tests.provider.test_foreign_errors import answering
 
 SENTINEL = "s3ntinel-credential"

@@ -1,0 +1,278 @@
+"""Calls: one inference on its way, measured, bounded, and recorded.
+
+What is decided stands once, in `_Measured`; `Call` and `AsyncCall` are its two thin edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from openfeature_triton.provider.breaker import Breakers
+from openfeature_triton.provider.clients import TritonClients
+from openfeature_triton.provider.deadline import Deadline, GeventTimer, TaskTimer
+from openfeature_triton.provider.errors import UnknownServiceError
+from openfeature_triton.provider.foreign_errors import (
+    CANCELLED,
+    OTHER,
+    SERVER_ERROR,
+    TIMEOUT,
+    UNAUTHORISED,
+    UNREACHABLE,
+    error_class,
+)
+from openfeature_triton.provider.route import Route
+from openfeature_triton.provider.service import Service
+from openfeature_triton.provider.tally import Tally
+
+T = TypeVar("T")
+
+ENDPOINT_FAILURES = frozenset({UNREACHABLE, TIMEOUT, SERVER_ERROR, UNAUTHORISED})
+"""Error classes that are the endpoint's and not the request's: the caller's own may do better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an inference did. `served` differs from the route's variant after a fallback."""
+
+    route: Route
+    served: str
+    latency_ms: float
+    error_class: str
+    metrics: dict[str, float]
+
+
+class Backing(Protocol):
+    """What a call asks of the `Experiments` that made it."""
+
+    clients: TritonClients
+    breakers: Breakers
+    tally: Tally
+
+    def own_service(self, route: Route) -> tuple[Service | None, str]:
+        """The caller's own service, and the variant that it is (`own` if it is none)."""
+
+    def record(self, outcome: Outcome) -> None:
+        """Record an outcome; never raises."""
+
+    def token(self, route: Route, served: str) -> str:
+        """Sign what a later outcome is credited to."""
+
+
+class _Timer(Protocol):
+    def stop(self) -> None: ...
+
+    def raised(self, error: BaseException | None) -> bool: ...
+
+
+class _Measured:
+    """One inference: the service to ask, the time it may take, and what is recorded of it."""
+
+    __slots__ = (
+        "_backing",
+        "_cut_off",
+        "_deadline",
+        "_metrics",
+        "_started_ns",
+        "_timer",
+        "_until",
+        "route",
+        "served",
+        "service",
+    )
+
+    def __init__(self, route: Route, backing: Backing, deadline_s: float) -> None:
+        self.route = route
+        self.service = route.service
+        self.served = route.served
+        self._backing = backing
+        self._metrics: dict[str, float] = {}
+        self._deadline = self._until = Deadline(deadline_s)
+        self._timer: _Timer | None = None
+        self._cut_off: BaseException | None = None
+        self._started_ns = perf_counter_ns()
+
+    @property
+    def model_name(self) -> str:
+        """The model to ask."""
+        return self.service.model_name if self.service else ""
+
+    @property
+    def model_version(self) -> str:
+        """The version to ask for; empty for the latest."""
+        return self.service.model_version if self.service else ""
+
+    @property
+    def token(self) -> str:
+        """A signed text that credits a later outcome to this call; empty outside experiments."""
+        return self._backing.token(self.route, self.served)
+
+    @property
+    def triton(self) -> Any:
+        """The module whose `InferInput` the client takes: `tritonclient.http` or `.grpc`."""
+        return import_module(f"tritonclient.{self._known_service().protocol}")
+
+    def record(self, **metrics: float) -> None:
+        """Add custom metrics to the outcome, e.g. `output_characters=42`."""
+        self._metrics.update(metrics)
+
+    def _known_service(self) -> Service:
+        if self.service is None:
+            raise UnknownServiceError(self.route.service_id)
+        return self.service
+
+    def _leave_time_for_a_fallback(self) -> None:
+        """Let the first attempt take half of the time where another service could be asked."""
+        if self.route.is_assigned and self.route.service_id != self.route.own_service_id:
+            self._until = self._deadline.half()
+
+    def _fall_back(self, error: BaseException) -> bool:
+        """Turn to the caller's own service if it can help; the first attempt is then over."""
+        failure = self._failure(error)
+        if failure not in ENDPOINT_FAILURES or self.service is not self.route.service:
+            return False
+        if not isinstance(error, Exception) and error is not self._cut_off:
+            return False  # somebody else's deadline or cancelling: they want an end of it
+        own, served = self._backing.own_service(self.route)
+        if own is None or self.service is None or own.endpoint == self.service.endpoint:
+            return False
+        self._leave(error)
+        self._backing.tally.count(f"fallback_{failure}")
+        self._judge(failure)
+        self.service, self.served = own, served
+        self._metrics = {}
+        self._until = self._deadline
+        return True
+
+    def _leave(self, error: BaseException | None) -> None:  # noqa: ARG002 - for `Call`
+        """Stop the timer; the attempt is over."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.stop()
+
+    def _end(self, error: BaseException | None) -> None:
+        """Record the outcome; raise DeadlineExceededError in the place of the timer's own end."""
+        latency_ms = (perf_counter_ns() - self._started_ns) / 1e6
+        failure = "" if error is None else self._failure(error)
+        self._leave(error)
+        self._judge(failure)
+        if self.route.is_experiment:
+            outcome = Outcome(self.route, self.served, latency_ms, failure, self._metrics)
+            self._backing.record(outcome)
+        if error is not None and error is self._cut_off:
+            raise self._deadline.error() from error
+
+    def _failure(self, error: BaseException) -> str:
+        if self._timer is not None and self._timer.raised(error):
+            self._cut_off = error
+        return TIMEOUT if error is self._cut_off else error_class(error)
+
+    def _judge(self, failure: str) -> None:
+        """Tell the assigned service's breaker how its endpoint did."""
+        if self.service is None or not self.route.is_assigned:
+            return
+        if self.service is self.route.service and failure not in (CANCELLED, OTHER):
+            self._backing.breakers.judge(self.service, failed=failure in ENDPOINT_FAILURES)
+
+
+class Call(_Measured):
+    """One inference: a pooled Triton client, the model to ask, and what is recorded of it.
+
+    Used as a context manager. The clock runs from entering to leaving the block, and is monotonic.
+    """
+
+    __slots__ = ()
+
+    @property
+    def client(self) -> Any:
+        """The pooled Triton client of the service, with its credential, for its protocol.
+
+        From here on the deadline is enforced, in this thread. Raises UnknownServiceError where
+        the caller's own service is not in the registry.
+        """
+        service = self._known_service()
+        clients = self._backing.clients
+        if service.protocol == "grpc":
+            return clients.bounded_grpc(service, self._until)
+        client = clients.http(service)
+        if self._timer is None:
+            self._timer = GeventTimer(self._until)
+        return client
+
+    def __enter__(self) -> Call:
+        self._started_ns = perf_counter_ns()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(error)
+
+    def run(self, fn: Callable[[Call], T]) -> T:
+        """Give what `fn` gives on the assigned service, or else on the caller's own."""
+        self._leave_time_for_a_fallback()
+        with self:
+            try:
+                return fn(self)
+            except BaseException as error:
+                if not self._fall_back(error):
+                    raise
+            return fn(self)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Also let go of a connection that was left in the middle of an answer."""
+        http = self._timer is not None
+        super()._leave(error)
+        if (
+            http
+            and self.service is not None
+            and error is not None
+            and not isinstance(error, Exception)
+        ):
+            self._backing.clients.discard(self.service)
+
+
+class AsyncCall(_Measured):
+    """One inference in asyncio: as `Call`, with the event loop's own clients."""
+
+    __slots__ = ()
+
+    @property
+    def client(self) -> Any:
+        """The running loop's client of the service, with its credential, for its protocol.
+
+        Raises UnknownServiceError where the caller's own service is not in the registry.
+        """
+        return self._backing.clients.aio(self._known_service())
+
+    async def __aenter__(self) -> AsyncCall:
+        self._started_ns = perf_counter_ns()
+        self._timer = TaskTimer(self._until)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(error)
+
+    async def run(self, fn: Callable[[AsyncCall], Awaitable[T]]) -> T:
+        """Give what `fn` gives on the assigned service, or else on the caller's own."""
+        self._leave_time_for_a_fallback()
+        async with self:
+            try:
+                return await fn(self)
+            except BaseException as error:
+                if not self._fall_back(error):
+                    raise
+            self._timer = TaskTimer(self._until)
+            return await fn(self)
