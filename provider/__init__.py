@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from openfeature_triton.provider.calls import AsyncCall, Call
     from openfeature_triton.provider.clients import TritonClients
     from openfeature_triton.provider.errors import (
-        FlagSourceError,
         DeadlineExceededError,
+        FlagSourceError,
         InvalidServiceError,
         KeyringError,
         MalformedKeyError,
