@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openfeature_triton.hooks import histogram, metrics, schema
+from openfeature_triton.hooks import clusters, histogram, metrics, schema
 from openfeature_triton.hooks.histogram import MAX_LATENCY_MS, MIN_LATENCY_MS, Floats, Ints
 from openfeature_triton.hooks.series import OTHER, Series
 
@@ -28,8 +28,11 @@ _ERROR_CLASSES = frozenset(schema.ERROR_CLASSES)
 _BIN_FIELDS = tuple(map(schema.bin_field, range(histogram.BINS)))
 
 
-Outcome = tuple[object, object, Mapping[str, object] | None]
-"""What one inference did, unchecked: latency_ms, error_class, custom metrics."""
+Outcome = tuple[object, object, Mapping[str, object] | None, object]
+"""What one inference did, unchecked: latency_ms, error_class, custom metrics, targeting key.
+
+The key is None unless the experiment's unit is the user.
+"""
 
 
 class Folded(NamedTuple):
@@ -37,6 +40,7 @@ class Folded(NamedTuple):
 
     light: list[Increments]
     latency: list[Increments]
+    clusters: list[Increments]
     refused: Counter[str]
     refused_metrics: Counter[str]
 
@@ -61,7 +65,9 @@ def fold(batches: Sequence[tuple[Series, Sequence[Outcome]]], units: metrics.Uni
         if carried:
             declared = units.get(series.task_type, {})
             increments.update(_metric_sums(carried, declared, refused_metrics))
-    return Folded(light, _bins(rows, ln_latency_ms, len(batches)), refused, refused_metrics)
+    bins = _bins(rows, ln_latency_ms, len(batches))
+    by_user = [_by_user(latencies, outcomes) for latencies, outcomes in kept]
+    return Folded(light, bins, by_user, refused, refused_metrics)
 
 
 def _with_good_latency(
@@ -110,10 +116,21 @@ def _bins(rows: Ints, ln_ms: Floats, series: int) -> list[Increments]:
     return result
 
 
+def _by_user(latencies: Floats, outcomes: Sequence[Outcome]) -> Increments:
+    """Give the sums by bucket of users, of those outcomes that name their user."""
+    if str not in set(map(type, map(itemgetter(3), outcomes))):
+        return {}
+    return clusters.sums(
+        (outcome[3], bool(error_class_of(outcome[1])), latency_ms)
+        for outcome, latency_ms in zip(outcomes, latencies.tolist(), strict=True)
+        if isinstance(outcome[3], str)
+    )
+
+
 def _errors(given: Sequence[object]) -> Increments:
     """Count errors, in all and by class; a class that has no field of its own is `other`."""
     if set(map(type, given)) != {str}:
-        given = [_error_class(value) for value in given]
+        given = [error_class_of(value) for value in given]
     counts = Counter(given)
     del counts[""]
     if not counts:
@@ -125,7 +142,7 @@ def _errors(given: Sequence[object]) -> Increments:
     return increments
 
 
-def _error_class(value: object) -> str:
+def error_class_of(value: object) -> str:
     """Give the error class as text; None is success, as empty text is."""
     if isinstance(value, str):
         return str(value)

@@ -135,6 +135,7 @@ class Recorder:
         latency_ms: float,
         error_class: str = "",
         metrics: Mapping[str, float] | None = None,
+        targeting_key: str | None = None,
     ) -> None:
         """Count what an inference did.
 
@@ -143,6 +144,7 @@ class Recorder:
             latency_ms: from the monotonic clock.
             error_class: one of `schema.ERROR_CLASSES`, or empty for success.
             metrics: custom metrics that are declared for the series' task type.
+            targeting_key: the user, where the experiment's unit is the user; else None.
         """
         try:
             queue = self._outcomes.get(series)
@@ -151,7 +153,7 @@ class Recorder:
             if metrics is not None:
                 metrics = self._copy(metrics)
             if len(queue) < queue.room or self._worker.outcomes.grant(queue):
-                queue.append((latency_ms, error_class, metrics))
+                queue.append((latency_ms, error_class, metrics, targeting_key))
             else:
                 self._dropped.count(QUEUE_FULL)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
@@ -299,6 +301,7 @@ class Recorder:
             refused_metrics=dict(self._refused_metrics.counts() + Counter(worker.refused_metrics)),
             collapsed=sum(inbox.collapsed for inbox in worker.inboxes),
             ignored_events=self._ignored_events.counts().total(),
+            raw_left_out=worker.raw_left_out,
             failed_writes=counts["failed_writes"],
             last_error=worker.last_error or delivery.last_error,
             delivery=delivery,

@@ -20,6 +20,9 @@ RAW = "inference"
 SERIES_TAGS = Series._fields
 """Tags of `inference_light` and `inference_latency`."""
 
+CLUSTER_TAGS = tuple(tag for tag in SERIES_TAGS if tag != "language")
+"""Tags of `inference_clusters`."""
+
 EVALUATION_TAGS = Evaluation._fields
 """Tags of `evaluation`."""
 
@@ -51,6 +54,14 @@ COUNT = "count"
 EVALUATION_ERRORS = "errors"
 DURATION_SUM = "duration_us_sum"
 
+# inference_clusters
+CLUSTER_BUCKETS = 128
+
+# inference: raw points
+SUCCESS = "success"
+LATENCY_MS = "latency_ms"
+ERROR_CLASS = "error_class"
+
 # experiment_phase
 WEIGHTS = "weights"
 METADATA = "metadata"
@@ -59,6 +70,7 @@ BUCKETING = "bucketing"
 PHASE_FIELDS = (WEIGHTS, METADATA, DEFINITION, BUCKETING)
 
 _METRIC = re.compile(r"m_(?P<name>[a-z][a-z0-9_]*)_(?P<part>n|sum|sumsq)")
+_CLUSTER = re.compile(r"b(?P<bucket>[0-9]+)_(?P<part>n|errors|latency_ms)")
 _BIN = re.compile(r"h(?P<bin>[0-9]+)")
 
 
@@ -87,3 +99,20 @@ def parse_bin_field(field: str) -> int | None:
     """Give the bin that a field counts; None for another field."""
     match = _BIN.fullmatch(field)
     return int(match["bin"]) if match else None
+
+
+def cluster_fields(bucket: int) -> tuple[str, str, str]:
+    """Give the fields of a bucket of users: how many outcomes, errors among them, ms of latency."""
+    return _CLUSTER_FIELDS[bucket]
+
+
+def parse_cluster_field(field: str) -> tuple[int, str] | None:
+    """Give the bucket and its part (`n`, `errors`, `latency_ms`); None for another field."""
+    match = _CLUSTER.fullmatch(field)
+    return (int(match["bucket"]), match["part"]) if match else None
+
+
+_CLUSTER_FIELDS = tuple(
+    (f"b{bucket}_n", f"b{bucket}_errors", f"b{bucket}_latency_ms")
+    for bucket in range(CLUSTER_BUCKETS)
+)

@@ -26,13 +26,15 @@ class Inference(NamedTuple):
     latency_ms: Any
     error_class: Any
     metrics: Any
+    targeting_key: Any
 
 
 def inference(context: EvaluationContext | None, details: TrackingEventDetails | None) -> Inference:
     """Read an `inference` event; what is missing is empty, or taken from the context.
 
     Attributes: experiment, phase, variant, served (the variant if missing), task_type, language,
-    success, error_class, metrics. The event's value is the latency in ms.
+    success, error_class, metrics, unit. The event's value is the latency in ms. The context's
+    targeting key is taken where the unit is `user`.
     """
     given = _attributes(details)
     around = context.attributes if context is not None else {}
@@ -47,7 +49,8 @@ def inference(context: EvaluationContext | None, details: TrackingEventDetails |
     )
     error_class = given.get("error_class") or (OTHER if given.get("success") is False else "")
     latency_ms = details.value if details is not None else None
-    return Inference(Series(*tags), latency_ms, error_class, given.get("metrics"))
+    key = context.targeting_key if context is not None and given.get("unit") == "user" else None
+    return Inference(Series(*tags), latency_ms, error_class, given.get("metrics"), key)
 
 
 def phase(details: TrackingEventDetails | None, time_ns: int) -> Point:

@@ -19,6 +19,7 @@ from openfeature_triton.hooks import outcomes, schema
 from openfeature_triton.hooks.inbox import Inbox
 from openfeature_triton.hooks.metrics import Units, merged_units, number
 from openfeature_triton.hooks.outcomes import Outcome
+from openfeature_triton.hooks.raw_points import RawPoints
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.rollups import Rollups
 from openfeature_triton.hooks.series import (
@@ -76,6 +77,9 @@ class Worker:
         self._clock_ns = clock_ns
         self._rollups = Rollups(_widths_ns(settings), secrets.randbelow)
         self._new_phases: dict[Tags, Point] = {}
+        self._raw_points: list[Point] = []
+        has_raw = self._forwarding is not None and settings.raw_points
+        self._raw = RawPoints(settings.raw_per_s, time.monotonic) if has_raw else None
         self._wake: SimpleQueue[Request] = SimpleQueue()
         self._retired_ns = clock_ns()
         self._in_trouble = False
@@ -91,6 +95,11 @@ class Worker:
     def backlog_points(self) -> int:
         """How many points are held in memory, present windows among them."""
         return len(self._rollups) + len(self._new_phases)
+
+    @property
+    def raw_left_out(self) -> int:
+        """How many outcomes the cap on raw points left no room for."""
+        return self._raw.left_out if self._raw is not None else 0
 
     def start(self) -> None:
         """Start the thread; RuntimeError where the interpreter can start none (any more)."""
@@ -209,9 +218,17 @@ class Worker:
             self._note(error)
             self.dropped[INTERNAL_ERROR] += size
             return
-        for (series, _), light, latency in zip(batches, folded.light, folded.latency, strict=True):
+        for (series, waiting), light, latency, by_user in zip(
+            batches, folded.light, folded.latency, folded.clusters, strict=True
+        ):
             self._add(schema.LIGHT, series, light)
             self._add(schema.LATENCY, series, latency)
+            if by_user:
+                tags = tuple((tag, getattr(series, tag)) for tag in schema.CLUSTER_TAGS)
+                self._rollups.add(schema.CLUSTERS, tags, by_user)
+            if self._raw is not None:
+                declared = self._units.get(series.task_type, {})
+                self._raw_points += self._raw.make(series, waiting, declared, self._clock_ns())
         self.counts["recorded"] += size - folded.refused.total()
         self.dropped.update(folded.refused)
         self.refused_metrics.update(folded.refused_metrics)
@@ -235,7 +252,7 @@ class Worker:
 
     def write(self) -> bool:
         """Write what has changed; says whether all of it is delivered."""
-        points = [*self._new_phases.values(), *self._rollups.changed()]
+        points = [*self._new_phases.values(), *self._rollups.changed(), *self._raw_points]
         if not points:
             return True
         try:
@@ -245,6 +262,7 @@ class Worker:
             self._keep(error)
             return False
         self._new_phases.clear()
+        self._raw_points.clear()
         self.counts["delivered"] += self._rollups.settle()
         self.counts["points_delivered"] += len(points)
         if self._in_trouble:
@@ -269,7 +287,12 @@ class Worker:
 
 def _widths_ns(settings: RecorderSettings) -> dict[str, int]:
     light_ns, latency_ns = int(settings.window_s * 1e9), int(settings.latency_window_s * 1e9)
-    return {schema.LIGHT: light_ns, schema.LATENCY: latency_ns, schema.EVALUATION: light_ns}
+    return {
+        schema.LIGHT: light_ns,
+        schema.LATENCY: latency_ns,
+        schema.CLUSTERS: latency_ns,
+        schema.EVALUATION: light_ns,
+    }
 
 
 def _fit(units: Units) -> Callable[[Series], Series]:

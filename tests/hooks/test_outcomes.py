@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openfeature_triton.hooks import histogram, outcomes, schema
+from openfeature_triton.hooks.clusters import bucket_of
 from openfeature_triton.hooks.metrics import DEFAULT_UNITS
 from openfeature_triton.hooks.outcomes import Outcome
 from openfeature_triton.hooks.series import Series
@@ -25,10 +26,11 @@ latencies = st.one_of(st.floats(0, 1e9), st.integers(0, 10**9), anything)
 error_classes = st.one_of(st.just(""), st.sampled_from(schema.ERROR_CLASSES), anything)
 names = st.sampled_from(["output_words", "word_accuracy", "entities", "bogus"])
 carried = st.one_of(st.none(), st.dictionaries(names, st.one_of(st.floats(-1e6, 1e6), anything)))
+users = st.one_of(st.none(), st.sampled_from(["anna", "bo", "\ud800", ""]))
 batches = st.lists(
     st.tuples(
         st.sampled_from([ASR, NER]),
-        st.lists(st.tuples(latencies, error_classes, carried), max_size=30),
+        st.lists(st.tuples(latencies, error_classes, carried, users), max_size=30),
     ),
     max_size=4,
 )
@@ -43,7 +45,7 @@ def directly(series: Series, given_outcomes: list[Outcome]) -> tuple[Counter[str
     """Add up one series outcome by outcome: fields, refused outcomes, refused metrics."""
     fields: Counter[str] = Counter()
     refused = refused_metrics = 0
-    for latency, error, metrics in given_outcomes:
+    for latency, error, metrics, user in given_outcomes:
         if not is_number(latency, 0, histogram.MAX_LATENCY_MS):
             refused += 1
             continue
@@ -58,6 +60,11 @@ def directly(series: Series, given_outcomes: list[Outcome]) -> tuple[Counter[str
         if error not in ("", None):
             fields["errors"] += 1
             fields[f"error_{error if error in schema.ERROR_CLASSES else 'other'}"] += 1
+        if isinstance(user, str):
+            count, errors, latency_ms = schema.cluster_fields(bucket_of(user))
+            fields[count] += 1
+            fields[errors] += int(error not in ("", None))
+            fields[latency_ms] += ms  # type: ignore[assignment]
         for name, value in (metrics or {}).items():
             if name not in DEFAULT_UNITS[series.task_type] or not is_number(value, -1e100, 1e100):
                 refused_metrics += 1
@@ -74,8 +81,10 @@ def test_folding_equals_adding_up_one_by_one(
     """Whatever callers hand over, the vectorised sums are those of a plain loop."""
     folded = outcomes.fold(given_batches, DEFAULT_UNITS)
     expected = [directly(series, waiting) for series, waiting in given_batches]
-    for light, latency, (fields, _, _) in zip(folded.light, folded.latency, expected, strict=True):
-        assert light | latency == pytest.approx(dict(fields), rel=1e-9, abs=1e-9)
+    for light, latency, by_user, (fields, _, _) in zip(
+        folded.light, folded.latency, folded.clusters, expected, strict=True
+    ):
+        assert light | latency | by_user == pytest.approx(dict(fields), rel=1e-9, abs=1e-9)
         assert all(field.startswith("h") for field in latency)
     assert folded.refused.total() == sum(refused for _, refused, _ in expected)
     assert folded.refused_metrics.total() == sum(refused for _, _, refused in expected)
@@ -84,7 +93,9 @@ def test_folding_equals_adding_up_one_by_one(
 def test_sums_of_many_latencies_are_exact() -> None:
     """A slice of 4,096 ordinary latencies adds up to the last digit that matters."""
     given_ms = np.random.default_rng(7).lognormal(3, 1, 4096)
-    folded = outcomes.fold([(ASR, [(ms, "", None) for ms in given_ms.tolist()])], DEFAULT_UNITS)
+    folded = outcomes.fold(
+        [(ASR, [(ms, "", None, None) for ms in given_ms.tolist()])], DEFAULT_UNITS
+    )
     assert folded.light[0]["latency_ms_sum"] == pytest.approx(math.fsum(given_ms), rel=1e-12)
     assert sum(folded.latency[0].values()) == 4096
 

@@ -28,7 +28,7 @@ def test_all_that_is_said_is_taken() -> None:
     """A full event gives the arguments of `record`."""
     read = tracking.inference(EvaluationContext("key"), TrackingEventDetails(12.5, dict(FULL)))
     series = Series("e", "p", "treatment", "control", "asr", "hi")
-    assert read == (series, 12.5, "timeout", {"output_words": 3})
+    assert read == (series, 12.5, "timeout", {"output_words": 3}, None)
 
 
 def test_what_is_left_out_is_empty_or_in_the_context() -> None:
@@ -36,7 +36,7 @@ def test_what_is_left_out_is_empty_or_in_the_context() -> None:
     context = EvaluationContext("key", {"task_type": "nmt", "language": "ta"})
     read = tracking.inference(context, TrackingEventDetails(3, {"variant": "treatment"}))
     series = Series("", "", "treatment", "treatment", "nmt", "ta")
-    assert read == (series, 3, "", None)
+    assert read == (series, 3, "", None, None)
 
 
 def test_a_failure_without_a_class_is_an_error_of_the_class_other() -> None:
@@ -75,3 +75,11 @@ def test_a_phase_that_a_store_could_not_hold_is_refused(attributes: dict[str, An
     """Missing ids and texts that are no texts raise, for the recorder to count."""
     with pytest.raises(ValueError, match=r"."):
         tracking.phase(TrackingEventDetails(attributes=attributes), 17)
+
+
+def test_a_user_is_taken_where_the_unit_is_the_user() -> None:
+    """A request's own key says nothing that is worth keeping."""
+    context = EvaluationContext("anna")
+    for unit, expected in (("user", "anna"), ("request", None)):
+        details = TrackingEventDetails(1.0, {"experiment": "e", "unit": unit})
+        assert tracking.inference(context, details).targeting_key == expected
