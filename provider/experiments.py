@@ -229,6 +229,7 @@ class Experiments:
             "served": outcome.served,
             "task_type": route.task_type,
             "language": route.language,
+            "unit": route.unit,
             "success": not outcome.error_class,
             "error_class": outcome.error_class,
             "metrics": outcome.metrics,
@@ -297,6 +298,7 @@ class Experiments:
             phase=str(details.flag_metadata.get("phase", "")),
             variant=variant,
             served=served,
+            unit=str(details.flag_metadata.get("unit", "request")),
         )
 
     def _own_route(

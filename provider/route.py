@@ -46,6 +46,7 @@ class Route:
     phase: str = ""
     variant: str = ""
     served: str = ""
+    unit: str = "request"
 
     @property
     def is_assigned(self) -> bool:

@@ -239,6 +239,7 @@ def test_infer_records_success_with_latency_and_metrics(
         "phase": call.route.phase,
         "variant": call.route.variant,
         "served": call.route.variant,
+        "unit": "request",
         "task_type": "asr",
         "language": "en-US",
         "success": True,
