@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openfeature_triton.dashboard.store import Phase
@@ -32,8 +32,9 @@ class Flags:
 class Definition:
     """What is known of an experiment; what is not is empty.
 
-    `services` and `weights` are by variant. `phase` is the flag file's, which may have no traffic
-    yet. `status` is `removed` for a key that the flag file has not, `unknown` without a file.
+    `services` and `weights` are by variant, `text` is the canonical JSON. `phase` is the flag
+    file's, which may have no traffic yet. `status` is `removed` for a key that the flag file has
+    not, `unknown` without a file.
     """
 
     key: str
@@ -47,6 +48,8 @@ class Definition:
     owner: str = ""
     hypothesis: str = ""
     phase: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 def read_flags(path: str, bucketing: str = "v3") -> Flags:
@@ -89,11 +92,14 @@ def _from_flag(experiment: Experiment) -> Definition:
         owner=str(experiment.metadata.get("owner", "")),
         hypothesis=str(experiment.metadata.get("hypothesis", "")),
         phase=experiment.phase,
+        metadata=dict(experiment.metadata),
+        text=experiment.definition,
     )
 
 
 def _from_phase(phase: Phase, status: Status) -> Definition:
-    said = {name: str(value) for name, value in _read_object(phase.metadata).items()}
+    metadata = _read_object(phase.metadata)
+    said = {name: str(value) for name, value in metadata.items()}
     return Definition(
         key=phase.experiment,
         status=status,
@@ -104,6 +110,8 @@ def _from_phase(phase: Phase, status: Status) -> Definition:
         unit=said.get("unit", ""),
         owner=said.get("owner", ""),
         hypothesis=said.get("hypothesis", ""),
+        metadata=metadata,
+        text=phase.definition,
     )
 
 

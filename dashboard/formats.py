@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from datetime import datetime
@@ -50,3 +51,18 @@ def ago(time: datetime, now: datetime) -> str:
 def metric_name(name: str) -> str:
     """word_accuracy → Word accuracy."""
     return name.replace("_", " ").capitalize()
+
+
+def days_left(days: float) -> str:
+    """0.4 → less than a day; 3.2 → about 3 days."""
+    if days < 1:
+        return "less than a day"
+    return "about a day" if days < 1.5 else f"about {days:,.0f} days"
+
+
+def pretty(text: str) -> str:
+    """Give JSON indented; any other text as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

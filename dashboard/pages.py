@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
 from openfeature_triton.dashboard.definitions import Flags, read_flags
+from openfeature_triton.dashboard.effects import Comparison, comparisons
 from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.report import Report, list_experiments, report
 from openfeature_triton.dashboard.settings import DashboardSettings
@@ -51,7 +52,13 @@ class Pages:
         found = self._report(key, flags, now)
         units = DEFAULT_UNITS.get(found.line.definition.task_type, {})
         return render_template(
-            "experiment.html", report=found, flags=flags, now=now, units=units, curves=_plot(found)
+            "experiment.html",
+            report=found,
+            flags=flags,
+            now=now,
+            units=units,
+            curves=_plot(found),
+            comparisons=_compare(found, units),
         )
 
     def experiments_json(self) -> Response:
@@ -72,6 +79,12 @@ class Pages:
         if found is None:
             abort(404, f"no experiment {key!r}" + (f" with a phase {phase!r}" if phase else ""))
         return found
+
+
+def _compare(found: Report, units: Mapping[str, str]) -> tuple[Comparison, ...]:
+    if found.analysis is None:
+        return ()
+    return comparisons(found.analysis.variants, units, is_broken=found.analysis.split.broken)
 
 
 def _plot(found: Report) -> list[dict[str, object]]:

@@ -10,8 +10,12 @@ from typing import TypeVar
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, Flags, define
 from openfeature_triton.dashboard.phases import PhaseLine, Split, in_order, moment, phase_lines
+from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
+from openfeature_triton.dashboard.statistics import Analysis
 from openfeature_triton.dashboard.store import Phase, Store, Totals, Traffic
 from openfeature_triton.dashboard.summary import Numbers
+from openfeature_triton.dashboard.validity import Check, checks
+from openfeature_triton.hooks import schema
 
 P = TypeVar("P", Phase, Traffic)
 
@@ -51,11 +55,14 @@ class Curve:
 class Report:
     """One experiment. `phase` is the one that the numbers are narrowed to, empty for all.
 
+    `analysis` is what the statistics say of what is shown; None where no control is known.
     `fallbacks` counts, by the variant assigned, the requests that another one answered.
     """
 
     line: Line
     phase: str
+    analysis: Analysis | None
+    checks: tuple[Check, ...]
     whole: Numbers
     variants: Mapping[str, Numbers]
     fallbacks: Mapping[str, int]
@@ -89,15 +96,29 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
     lines = phase_lines(definition, traffic, phases)
     if not is_known or (phase and phase not in {each.phase for each in lines}):
         return None
-    totals = [each for each in store.totals(key) if phase in ("", each.phase)]
+    totals = [each for each in read_totals(store, key, traffic) if phase in ("", each.phase)]
+    plan, problems = make_plan(definition, phases)
+    analysis = analyse(plan, totals, now)
     variants = in_order(definition, summary.group(totals, lambda each: each.variant))
     by_variant = {variant: summary.numbers(each) for variant, each in variants.items()}
+    fallbacks = {variant: _fallbacks(each) for variant, each in variants.items()}
+    whole = summary.numbers(totals)
     return Report(
         line=line,
         phase=phase,
-        whole=summary.numbers(totals),
+        analysis=analysis,
+        checks=checks(
+            analysis,
+            requests=whole.requests,
+            fallbacks=fallbacks,
+            last_seen=line.last_seen,
+            is_running=definition.status == "running",
+            now=now,
+            problems=problems,
+        ),
+        whole=whole,
         variants=by_variant,
-        fallbacks={variant: _fallbacks(each) for variant, each in variants.items()},
+        fallbacks=fallbacks,
         languages=_slices(definition, totals, lambda each: each.language),
         days=_slices(definition, totals, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in by_variant.values() for m in each.metrics)),
@@ -133,7 +154,8 @@ def _line(
 
 
 def _fallbacks(totals: Iterable[Totals]) -> int:
-    return sum(summary.numbers([each]).requests for each in totals if each.served != each.variant)
+    fallen = [each.fields for each in totals if each.served != each.variant]
+    return int(sum(fields.get(schema.REQUESTS, 0.0) for fields in fallen))
 
 
 def _slices(

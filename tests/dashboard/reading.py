@@ -49,3 +49,7 @@ class Page(HTMLParser):
     def row(self, heading: str) -> list[str]:
         """The first row of any table whose first cell is this."""
         return next(row for table in self.tables for row in table if row[0] == heading)
+
+    def table(self, heading: str) -> list[list[str]]:
+        """The first table whose first cell is this."""
+        return next(table for table in self.tables if table[0][0] == heading)

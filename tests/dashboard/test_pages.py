@@ -89,7 +89,7 @@ def test_a_split_stands_against_the_flag_files_weights(
     page = _page(world.client().get("/experiments/e"))
     old = sum(o.variant == "old" for o in outcomes)
     shares = [f"{100 * old / 1400:.2f} %", f"{100 - 100 * old / 1400:.2f} %"]
-    [_, *rows] = page.tables[0]
+    [_, *rows] = page.table("Variant")
     assert [row[:4] for row in rows] == [
         ["old control asr-old", f"{old:,}", shares[0], "90.00 %"],
         ["new asr-new", f"{1400 - old:,}", shares[1], "10.00 %"],
@@ -119,7 +119,7 @@ def test_a_page_can_be_narrowed_to_a_phase(world: World) -> None:
     assert [row[0] for row in whole.tables[-1][1:]] == ["bbbb2222 current", "aaaa1111"]
     first = _page(client.get("/experiments/e?phase=aaaa1111"))
     assert first.row("Requests")[1:] == ["3"]
-    assert first.tables[0][1][1:4] == ["3", "100.00 %", "90.00 %"]
+    assert first.table("Variant")[1][1:4] == ["3", "100.00 %", "90.00 %"]
     assert client.get("/api/experiments/e?phase=bbbb2222").get_json()["whole"]["requests"] == 2
     assert client.get("/experiments/e?phase=none").status_code == 404
 

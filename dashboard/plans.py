@@ -1,0 +1,123 @@
+"""Plans: what the statistics need to know of an experiment, and the slices they are made from.
+
+Looks at the data are by the hour in an experiment's first days, and by the day afterwards. A look
+that was made once stays one, so an always-valid p-value never grows because time went by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+
+from openfeature_triton.dashboard import summary
+from openfeature_triton.dashboard.definitions import Definition, read_weights
+from openfeature_triton.dashboard.statistics import Analysis, Guardrail, Plan, Slice, summarize
+from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
+from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
+from openfeature_triton.dashboard.store import STEP_NS, Phase, Store, Totals, Traffic
+from openfeature_triton.hooks import schema
+
+HOURLY_DAYS = 3
+"""For how many days since its first traffic an experiment is looked at by the hour."""
+
+_RECENT = timedelta(days=7)
+
+
+def read_totals(store: Store, experiment: str, traffic: Sequence[Traffic]) -> tuple[Totals, ...]:
+    """Read an experiment's totals in the slices that it is looked at in."""
+    if not traffic:
+        return ()
+    day_ns = STEP_NS["day"]
+    first_ns = min(each.first_ns for each in traffic)
+    until_ns = (first_ns // day_ns + HOURLY_DAYS) * day_ns
+    hours = store.totals(experiment, step="hour", end_ns=until_ns)
+    if max(each.last_ns for each in traffic) < until_ns:
+        return hours
+    return hours + store.totals(experiment, step="day", start_ns=until_ns)
+
+
+def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tuple[str, ...]]:
+    """Give the plan of a definition's metadata, and what of it can't be read, in plain words."""
+    said, problems = definition.metadata, []
+    guardrails: tuple[Guardrail, ...] = ()
+    try:
+        guardrails = parse_guardrails(str(said.get("guardrails", "")))
+    except GuardrailError as error:
+        problems.append(f"guardrails: {error}")
+    effect = _positive(said, "minimum_effect", problems)
+    planned = _positive(said, "planned_requests", problems)
+    plan = Plan(
+        control=definition.control,
+        weights=known_weights(definition, phases),
+        primary_metric=str(said.get("primary_metric") or SUCCESS_RATE),
+        minimum_effect=effect,
+        planned_requests=None if planned is None else int(planned),
+        guardrails=guardrails,
+        lower_is_better=tuple(
+            each.strip() for each in str(said.get("lower_is_better", "")).split(",") if each.strip()
+        ),
+    )
+    return plan, tuple(problems)
+
+
+def known_weights(definition: Definition, phases: Iterable[Phase]) -> dict[str, dict[str, float]]:
+    """Give the weights of each phase of which they are known."""
+    weights = {each.phase: read_weights(each) for each in phases}
+    if definition.phase and definition.weights:
+        weights[definition.phase] = dict(definition.weights)
+    return {
+        phase: {v: float(w) for v, w in each.items()} for phase, each in weights.items() if each
+    }
+
+
+def analyse(plan: Plan, totals: Sequence[Totals], now: datetime) -> Analysis | None:
+    """Analyse an experiment; None where no control is known, so nothing can be compared.
+
+    A variant that no phase has a weight for was sent nobody by the experiment, and is left out.
+    """
+    if not plan.control:
+        return None
+    wanted = {plan.control, *(variant for each in plan.weights.values() for variant in each)}
+    used = [each for each in totals if not plan.weights or each.variant in wanted]
+    has_exposures = any(each.fields.get(schema.EXPOSURES) for each in used)
+    slices = (
+        Slice(_index(start_ns), phase, variant, _fields(members, has_exposures=has_exposures))
+        for (start_ns, phase, variant), members in summary.group(used, _place).items()
+    )
+    return summarize(slices, plan, requests_per_day=_requests_per_day(used, now))
+
+
+def _place(totals: Totals) -> tuple[int, str, str]:
+    return totals.start_ns, totals.phase, totals.variant
+
+
+def _index(start_ns: int) -> int:
+    return start_ns // STEP_NS["hour"]
+
+
+def _fields(members: Iterable[Totals], *, has_exposures: bool) -> Mapping[str, float]:
+    """Where nothing counts exposures, requests say who was sent where."""
+    fields = dict(summary.merge(members))
+    if not has_exposures:
+        fields[schema.EXPOSURES] = fields.get(schema.REQUESTS, 0.0)
+    return fields
+
+
+def _requests_per_day(totals: Iterable[Totals], now: datetime) -> float:
+    since_ns = int((now - _RECENT).timestamp()) * 10**9
+    recent = [each for each in totals if each.start_ns >= since_ns]
+    if not recent:
+        return 0.0
+    first = datetime.fromtimestamp(min(each.start_ns for each in recent) / 1e9, timezone.utc)
+    days = max((now - first) / timedelta(days=1), 1 / 24)
+    return sum(each.fields.get(schema.REQUESTS, 0.0) for each in recent) / days
+
+
+def _positive(said: Mapping[str, object], name: str, problems: list[str]) -> float | None:
+    value = said.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+        problems.append(f"{name}: {value!r} is no positive number, so none is taken")
+        return None
+    return float(value)

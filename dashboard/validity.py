@@ -1,0 +1,95 @@
+"""Validity: what could be wrong with an experiment's numbers, before anybody reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from openfeature_triton.dashboard.formats import ago, percent
+from openfeature_triton.dashboard.statistics import Analysis
+from openfeature_triton.dashboard.statistics.verdict import COLLECTING
+
+State = Literal["fine", "warning", "broken"]
+
+MAX_FALLBACK_RATE = 0.01
+STALE_AFTER = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that could be wrong, whether it is, and what that means."""
+
+    name: str
+    state: State
+    text: str
+
+
+def checks(
+    analysis: Analysis | None,
+    *,
+    requests: int,
+    fallbacks: Mapping[str, int],
+    last_seen: datetime | None,
+    is_running: bool,
+    now: datetime,
+    problems: Sequence[str] = (),
+) -> tuple[Check, ...]:
+    """Give what was looked at, the worst first.
+
+    Args:
+        analysis: what the statistics say, if they could.
+        requests: of all variants.
+        fallbacks: requests that another variant answered, by the one assigned.
+        last_seen: when the newest window began.
+        is_running: whether the flag file sends traffic now.
+        now: the present time.
+        problems: what of the plan can't be read.
+    """
+    found = [_plan(each) for each in problems]
+    if analysis is not None:
+        found += [_split(analysis), _amount(analysis)]
+    else:
+        text = "No control variant is known, so nothing can be compared."
+        found.append(Check("Control", "warning", text))
+    found += [_fallbacks(requests, sum(fallbacks.values()))]
+    found += [_freshness(last_seen, now)] if is_running and last_seen is not None else []
+    order: dict[State, int] = {"broken": 0, "warning": 1, "fine": 2}
+    return tuple(sorted(found, key=lambda check: order[check.state]))
+
+
+def _plan(problem: str) -> Check:
+    return Check("Plan", "warning", problem)
+
+
+def _split(analysis: Analysis) -> Check:
+    split = analysis.split
+    p_value = "< 0.0001" if split.p_value < 0.0001 else f"= {split.p_value:.4f}"
+    if split.broken:
+        text = f"Variants do not get what their weights promise (p {p_value}). Look for the cause."
+        return Check("Split", "broken", text)
+    if not sum(split.shares.values()):
+        return Check("Split", "warning", "No weights are known, so the split can't be checked.")
+    return Check("Split", "fine", f"Variants get what their weights promise (p {p_value}).")
+
+
+def _amount(analysis: Analysis) -> Check:
+    if analysis.verdict.kind == COLLECTING:
+        return Check("Data", "warning", "There is too little of it to compare variants.")
+    return Check("Data", "fine", f"{analysis.requests:,} requests are enough to compare variants.")
+
+
+def _fallbacks(requests: int, fallbacks: int) -> Check:
+    rate = fallbacks / requests if requests else 0.0
+    text = f"{percent(rate, 2)} of the requests were answered by another variant"
+    if rate > MAX_FALLBACK_RATE:
+        return Check("Fallbacks", "warning", f"{text}, so the difference looks smaller than it is.")
+    return Check("Fallbacks", "fine", f"{text}.")
+
+
+def _freshness(last_seen: datetime, now: datetime) -> Check:
+    if now - last_seen > STALE_AFTER:
+        text = f"The last request came {ago(last_seen, now)}, though the experiment runs."
+        return Check("Freshness", "warning", text)
+    return Check("Freshness", "fine", f"The last request came {ago(last_seen, now)}.")
