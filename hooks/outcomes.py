@@ -70,6 +70,14 @@ def fold(batches: Sequence[tuple[Series, Sequence[Outcome]]], units: metrics.Uni
     return Folded(light, bins, by_user, refused, refused_metrics)
 
 
+def credited(
+    series: Series, carried: Mapping[str, object], units: metrics.Units
+) -> tuple[Increments, Counter[str]]:
+    """Add up the metrics of one request, and what was refused of them; counts no request."""
+    refused: Counter[str] = Counter()
+    return _metric_sums([carried], units.get(series.task_type, {}), refused), refused
+
+
 def _with_good_latency(
     outcomes: Sequence[Outcome], refused: Counter[str]
 ) -> tuple[Floats, Sequence[Outcome]]:

@@ -181,7 +181,7 @@ class Recorder:
         context: EvaluationContext | None = None,
         details: TrackingEventDetails | None = None,
     ) -> None:
-        """Take an OpenFeature tracking event: `inference`, `experiment_phase`; or leave it.
+        """Take an OpenFeature tracking event: `inference`, `credit`, `experiment_phase`; or not.
 
         Give it to a provider: `TritonProvider(…, on_track=recorder.track)`.
         """
@@ -190,6 +190,8 @@ class Recorder:
                 self.record(*tracking.inference(context, details))
             elif event_name == tracking.EXPERIMENT_PHASE:
                 self._track_phase(details)
+            elif event_name == tracking.CREDIT:
+                self._credit(*tracking.credit(details))
             else:
                 self._ignored_events.count("unknown_event")
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
@@ -198,6 +200,16 @@ class Recorder:
     def refused(self, reason: str) -> None:
         """Count what a caller that works for the recorder could not hand over."""
         self._dropped.count(reason)
+
+    def _credit(self, series: Series, metrics: Mapping[str, object]) -> None:
+        """Take metrics of a request that is counted already."""
+        if self._closing is not None:
+            raise _ClosedError
+        self._start()
+        if self._worker.credits_full:
+            self._dropped.count(QUEUE_FULL)
+        else:
+            self._worker.credits.append((series, metrics))
 
     def _track_phase(self, details: TrackingEventDetails | None) -> None:
         point = tracking.phase(details, self._clock_ns())
@@ -312,7 +324,9 @@ class Recorder:
         self._exposures, self._outcomes, self._evaluations = {}, {}, {}
 
     def _pending(self) -> int:
-        return sum(inbox.pending for inbox in self._worker.inboxes) + len(self._worker.phases)
+        worker = self._worker
+        waiting = len(worker.phases) + len(worker.credits)
+        return sum(inbox.pending for inbox in worker.inboxes) + waiting
 
     def _submit(self, request: Request) -> None:
         if self._worker.thread is not None and self._worker.thread.is_alive():

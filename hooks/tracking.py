@@ -14,6 +14,7 @@ from openfeature_triton.hooks.sink import Point
 
 INFERENCE = "inference"
 EXPERIMENT_PHASE = "experiment_phase"
+CREDIT = "credit"
 
 MAX_FIELD_LENGTH = 1_000_000
 """Of a text field, in bytes; InfluxDB refuses a longer one."""
@@ -51,6 +52,19 @@ def inference(context: EvaluationContext | None, details: TrackingEventDetails |
     latency_ms = details.value if details is not None else None
     key = context.targeting_key if context is not None and given.get("unit") == "user" else None
     return Inference(Series(*tags), latency_ms, error_class, given.get("metrics"), key)
+
+
+def credit(details: TrackingEventDetails | None) -> tuple[Series, Mapping[str, object]]:
+    """Read a `credit` event: custom metrics of a request that was recorded before.
+
+    Attributes as those of `inference` that name a series, and metrics. ValueError without them.
+    """
+    given = _attributes(details)
+    metrics = given.get("metrics")
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise ValueError("a credit needs metrics")
+    named: tuple[Any, ...] = tuple(given.get(name, "") for name in Series._fields)
+    return Series(*named), dict(metrics)
 
 
 def phase(details: TrackingEventDetails | None, time_ns: int) -> Point:

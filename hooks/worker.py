@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -39,6 +39,7 @@ _SLICE = 4096  # outcomes folded at once: under a millisecond of the interpreter
 _RETRY_S = 0.1
 _PAUSE_S = 2.0
 _MAX_PHASES = 1000
+_MAX_CREDITS = 16_384
 
 BACKLOG_FULL = "backlog_full"
 INTERNAL_ERROR = "internal_error"
@@ -64,6 +65,7 @@ class Worker:
             fit_evaluation, _COARSER_EVALUATIONS, *bounds
         )
         self.phases: deque[Point] = deque(maxlen=_MAX_PHASES)
+        self.credits: deque[tuple[Series, Mapping[str, object]]] = deque()
         self.dropped: Counter[str] = Counter()
         self.refused_metrics: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -74,6 +76,7 @@ class Worker:
         self._settings = settings
         self._write_s = settings.flush_s if self._forwarding is None else settings.spool_s
         self._units = units
+        self._fit = _fit(units)
         self._clock_ns = clock_ns
         self._rollups = Rollups(_widths_ns(settings), secrets.randbelow)
         self._new_phases: dict[Tags, Point] = {}
@@ -90,6 +93,11 @@ class Worker:
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
         """All inboxes."""
         return self.outcomes, self.exposures, self.evaluations
+
+    @property
+    def credits_full(self) -> bool:
+        """Whether no more credits can be taken before some are folded."""
+        return len(self.credits) >= _MAX_CREDITS
 
     @property
     def backlog_points(self) -> int:
@@ -189,6 +197,7 @@ class Worker:
         for evaluation, durations_us in self.evaluations.drain(_SLICE):
             self._fold_evaluations(evaluation, durations_us)
         self._fold_outcomes()
+        self._fold_credits()
         while self.phases:
             point = self.phases.popleft()
             self._new_phases.setdefault(point.tags, point)
@@ -196,6 +205,15 @@ class Worker:
             self._retired_ns = now_ns
             for inbox in self.inboxes:
                 inbox.retire()
+
+    def _fold_credits(self) -> None:
+        """Add the metrics of requests that were counted before to the series of those."""
+        for _ in range(len(self.credits)):
+            given, metrics = self.credits.popleft()
+            series = self._fit(given)
+            increments, refused = outcomes.credited(series, metrics, self._units)
+            self._add(schema.LIGHT, series, increments)
+            self.refused_metrics.update(refused)
 
     def _fold_outcomes(self) -> None:
         """Fold what waits in slices over many series, which numpy takes in one go."""

@@ -22,6 +22,7 @@ from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.calls import AsyncCall, Call, Outcome
 from openfeature_triton.provider.catalogue import Match
 from openfeature_triton.provider.clients import TritonClients
+from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
 from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.settings import ProviderSettings
@@ -61,6 +62,8 @@ class Experiments:
         self.clients = TritonClients(settings)
         self.breakers = Breakers(settings.breaker_failures, settings.breaker_rest_s)
         self.tally = Tally(_log)
+        keys = settings.token_key if settings.token_key.get_secret_value() else settings.keys
+        self._signer = TokenSigner(keys, settings.token_ttl_s)
 
     def enable(self) -> None:
         """Let requests take part in experiments (again)."""
@@ -211,6 +214,28 @@ class Experiments:
         )
         return await call.run(fn)
 
+    def credit(self, token: str, **metrics: float) -> bool:
+        """Add custom metrics to the variant and phase of an earlier call, e.g. `bleu_score=0.4`.
+
+        `token` is that call's, in this process or another with the same key, up to
+        `OFT_TOKEN_TTL_S` before. Says whether it was taken; one that is forged, foreign or too old
+        is refused and counted (`forged_token`, `expired_token`). Never raises.
+        """
+        try:
+            credited = self._signer.read(token)
+            attributes: dict[str, Any] = {**credited._asdict(), "metrics": metrics}
+            self._client.track(
+                "credit", EvaluationContext(), TrackingEventDetails(attributes=attributes)
+            )
+        except BadTokenError as refused:
+            self.tally.count(refused.reason)
+            return False
+        except Exception:  # noqa: BLE001 - the edge that must never fail a request
+            self.tally.trouble("a later outcome was not credited")
+            return False
+        self.tally.count("credited")
+        return True
+
     # What calls ask for
 
     def own_service(self, route: Route) -> tuple[Service | None, str]:
@@ -243,9 +268,22 @@ class Experiments:
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self.tally.trouble("an outcome was not recorded; the request goes on")
 
-    def token(self, route: Route, served: str) -> str:  # noqa: ARG002
-        """Sign what a later outcome is credited to."""
-        return ""
+    def token(self, route: Route, served: str) -> str:
+        """Sign what a later outcome is credited to; empty outside experiments, or without a key."""
+        if not route.is_experiment:
+            return ""
+        credited = Credited(
+            route.experiment,
+            route.phase,
+            route.variant,
+            served,
+            route.service_id,
+            route.task_type,
+            route.language,
+        )
+        if not self._signer.can_sign:
+            self.tally.trouble("no credit token was signed: set OFT_TOKEN_KEY or OFT_KEYS")
+        return self._signer.sign(credited)
 
     def _assigned(
         self, task_type: str, language: str, context: EvaluationContext, service_id: str

@@ -52,3 +52,10 @@ class ProviderSettings(BaseSettings):
     breaker_rest_s: float = Field(
         default=30.0, gt=0, description="how long it is left alone before a request probes it"
     )
+    token_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="signs credit tokens, comma separated, the first signs; OFT_KEYS if not given",
+    )
+    token_ttl_s: float = Field(
+        default=90 * 86400.0, gt=0, description="age up to which a credit token is taken"
+    )
