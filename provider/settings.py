@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,10 +19,21 @@ class ProviderSettings(BaseSettings):
         hide_input_in_errors=True,  # what is refused may be a key or a password
     )
 
+    source: Literal["file", "sync", "rpc"] = Field(
+        default="file",
+        description="where flags come from: a file, flagd's sync stream, or flagd's own evaluation",
+        validation_alias=AliasChoices("OFT_SOURCE", "FLAGD_RESOLVER"),
+    )
     flags: str = Field(
         default="flags.json",
         description="the flag file (JSON, or YAML by its suffix)",
         validation_alias=AliasChoices("OFT_FLAGS", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"),
+    )
+    last_good: str = Field(
+        default="", description="a file that keeps the last good flags for a start without source"
+    )
+    allow_empty: bool = Field(
+        default=False, description="whether a flag document without any flag is taken"
     )
     registry: SecretStr = Field(
         default=SecretStr("sqlite:///registry.db"),
@@ -59,3 +70,9 @@ class ProviderSettings(BaseSettings):
     token_ttl_s: float = Field(
         default=90 * 86400.0, gt=0, description="age up to which a credit token is taken"
     )
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _flagds_word(cls, value: object) -> object:
+        """Take flagd's word for its sync stream, too."""
+        return "sync" if value == "in-process" else value

@@ -6,12 +6,13 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
-from openfeature.provider import AbstractProvider, Metadata
+from openfeature.hook import Hook
+from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
@@ -21,7 +22,9 @@ from openfeature_triton.provider.evaluator import Evaluator, failed
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.keyring import Keyring
+from openfeature_triton.provider.open_source import open_source
 from openfeature_triton.provider.provider_events import ProviderEvents
+from openfeature_triton.provider.provider_flags import ProviderFlags
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.service import Service
@@ -51,7 +54,8 @@ class TritonProvider(AbstractProvider):
     """Resolves experiments to Triton services; other flags pass through with flagd's semantics.
 
     Args:
-        flags: a flag file's path, or any `FlagSource`.
+        flags: a flag file's path, any `FlagSource`, or any OpenFeature provider (for evaluation
+            by flag key alone).
         services: the registry's cache, or a plain mapping of service id to `Service`.
         on_track: gets every tracking event, e.g. `Recorder.track`.
 
@@ -59,11 +63,14 @@ class TritonProvider(AbstractProvider):
     """
 
     def __init__(
-        self, flags: FlagSource | str | Path, services: Services, on_track: Track | None = None
+        self,
+        flags: FlagSource | FeatureProvider | str | Path,
+        services: Services,
+        on_track: Track | None = None,
     ) -> None:
         super().__init__()
         self.services = services
-        self._source = FileFlags(flags) if isinstance(flags, (str, Path)) else flags
+        self._source, self._other = _source_of(flags)
         self._on_track = on_track
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
@@ -75,7 +82,7 @@ class TritonProvider(AbstractProvider):
     def open(
         cls, settings: ProviderSettings | None = None, on_track: Track | None = None
     ) -> TritonProvider:
-        """Connect flag file and registry as the settings (the environment, if not given) say.
+        """Connect flag source and registry as the settings (the environment, if not given) say.
 
         Raises RegistryError or KeyringError where the registry can't be opened. `shutdown` closes
         both.
@@ -83,7 +90,7 @@ class TritonProvider(AbstractProvider):
         settings = settings or ProviderSettings()
         registry = Registry(settings.registry, Keyring.from_text(settings.keys))
         cache = ServiceCache(registry, settings.registry_ttl_s)
-        return cls(FileFlags(settings.flags, bucketing=settings.bucketing), cache, on_track)
+        return cls(open_source(settings), cache, on_track)
 
     def get_metadata(self) -> Metadata:
         """The provider's name, for hooks and telemetry."""
@@ -91,13 +98,17 @@ class TritonProvider(AbstractProvider):
 
     # From the flag source to the evaluator
 
-    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Start the flag source; raises ProviderNotReadyError if it has no good document yet.
 
         The source goes on looking, so that a file which is mended later makes the provider ready.
         """
         if isinstance(self.services, ServiceCache):
             self.services.start()
+        if self._other is not None:
+            self._other.start(evaluation_context, self.emit)
+        if self._source is None:
+            return
         self._events.starting()
         self._source.start(self)
         self._events.started()
@@ -106,7 +117,10 @@ class TritonProvider(AbstractProvider):
 
     def shutdown(self) -> None:
         """Stop the flag source and the registry's cache; what they last held goes on answering."""
-        self._source.close()
+        if self._other is not None:
+            self._other.close()
+        if self._source is not None:
+            self._source.close()
         self._events.close()
         if isinstance(self.services, ServiceCache):
             self.services.close()
@@ -114,7 +128,11 @@ class TritonProvider(AbstractProvider):
     @property
     def flags_age_s(self) -> float | None:
         """Seconds since the source was seen to hold the flags in force; None before the first."""
-        return self._source.age_s()
+        return self._source.age_s() if self._source is not None else None
+
+    def get_provider_hooks(self) -> list[Hook]:
+        """The hooks of the provider that evaluates, if it is another one."""
+        return self._other.hooks() if self._other is not None else []
 
     @property
     def document(self) -> Document | None:
@@ -243,8 +261,8 @@ class TritonProvider(AbstractProvider):
         """The experiment of a task type that takes a request, or the reason why none does."""
         evaluator = self._evaluator
         if evaluator is None:
-            return RouteReason.NOT_READY
-        return first_match(evaluator, task_type, context)
+            return RouteReason.NOT_READY if self._other is None else RouteReason.NO_EXPERIMENT
+        return first_match(evaluator, task_type, _enriched(evaluator.document, context))
 
     # From a variant to its service
 
@@ -252,9 +270,14 @@ class TritonProvider(AbstractProvider):
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
         evaluator = self._evaluator
-        if evaluator is None:
+        if self._other is not None:
+            details = self._other.resolve(flag_type, key, default, context)
+        elif evaluator is None:
             return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
-        details = evaluator.resolve(flag_type, key, default, context)
+        else:
+            if evaluator.document.context:
+                context = _enriched(evaluator.document, context or EvaluationContext())
+            details = evaluator.resolve(flag_type, key, default, context)
         if flag_type is FlagType.OBJECT and details.variant is not None:
             return self._with_service(key, default, details)
         return details
@@ -278,6 +301,24 @@ class TritonProvider(AbstractProvider):
             return unusable
         details.value = _described(service)
         return details
+
+
+def _source_of(
+    flags: FlagSource | FeatureProvider | str | Path,
+) -> tuple[FlagSource | None, ProviderFlags | None]:
+    """Tell a source of documents from a provider that evaluates by itself."""
+    if isinstance(flags, (str, Path)):
+        return FileFlags(flags), None
+    if hasattr(flags, "resolve_object_details"):  # FeatureProvider can't be asked by isinstance
+        return None, ProviderFlags(cast("FeatureProvider", flags))
+    return flags, None
+
+
+def _enriched(document: Document, context: EvaluationContext) -> EvaluationContext:
+    """Put what flagd wants in each context below what the request says of itself."""
+    if not document.context:
+        return context
+    return EvaluationContext(context.targeting_key, {**document.context, **context.attributes})
 
 
 def _described(service: Service) -> dict[str, str]:
