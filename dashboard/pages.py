@@ -14,6 +14,7 @@ from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.report import Report, list_experiments, report
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.verdicts import Verdicts
 from openfeature_triton.hooks.metrics import DEFAULT_UNITS
 
 
@@ -37,14 +38,29 @@ class Pages:
         self, store: Store, settings: DashboardSettings, clock: Callable[[], datetime]
     ) -> None:
         self._store = store
+        self._verdicts = Verdicts(store)
         self._settings = settings
         self._clock = clock
 
     def experiments(self) -> str:
-        """Give the page of all experiments."""
+        """Give the page of all experiments, narrowed by `?task=` and `?state=`."""
         flags, now = self._flags(), self._clock()
-        lines = list_experiments(self._store, flags, now)
-        return render_template("experiments.html", lines=lines, flags=flags, now=now)
+        every = list_experiments(self._store, flags, now, self._verdicts)
+        task, state = request.args.get("task", ""), request.args.get("state", "")
+        lines = [
+            line
+            for line in every
+            if task in ("", line.definition.task_type) and state in ("", line.definition.status)
+        ]
+        return render_template(
+            "experiments.html",
+            lines=lines,
+            every=every,
+            task=task,
+            state=state,
+            flags=flags,
+            now=now,
+        )
 
     def experiment(self, key: str) -> str:
         """Give the page of one experiment, narrowed by `?phase=`; 404 for an unknown one."""
@@ -63,7 +79,7 @@ class Pages:
 
     def experiments_json(self) -> Response:
         """Give all experiments as JSON."""
-        lines = list_experiments(self._store, self._flags(), self._clock())
+        lines = list_experiments(self._store, self._flags(), self._clock(), self._verdicts)
         return jsonify({"experiments": as_json(lines)})
 
     def experiment_json(self, key: str) -> Response:

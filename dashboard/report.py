@@ -11,20 +11,28 @@ from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, Flags, define
 from openfeature_triton.dashboard.phases import PhaseLine, Split, in_order, moment, phase_lines
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
-from openfeature_triton.dashboard.statistics import Analysis
+from openfeature_triton.dashboard.statistics import Analysis, Verdict
+from openfeature_triton.dashboard.statistics.verdict import BROKEN, END, REVIEW, SHIP, STOP
 from openfeature_triton.dashboard.store import Phase, Store, Totals, Traffic
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.dashboard.validity import Check, checks
+from openfeature_triton.dashboard.verdicts import Verdicts
 from openfeature_triton.hooks import schema
 
 P = TypeVar("P", Phase, Traffic)
 
+_ATTENTION = (BROKEN, STOP, SHIP, REVIEW, END)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An experiment as the list shows it. `split` is of the phase that is shown as current."""
+    """An experiment as the list shows it. `split` is of the phase that is shown as current.
+
+    `verdict` is None in a report, whose `analysis` has it, and where there can be none.
+    """
 
     definition: Definition
+    verdict: Verdict | None
     split: Split
     exposures: int
     requests: int
@@ -73,18 +81,23 @@ class Report:
     curves: tuple[Curve, ...]
 
 
-def list_experiments(store: Store, flags: Flags, now: datetime) -> tuple[Line, ...]:
-    """Give all experiments of the store and of the flag file; those seen last come first."""
+def list_experiments(
+    store: Store, flags: Flags, now: datetime, verdicts: Verdicts
+) -> tuple[Line, ...]:
+    """Give all experiments of the store and of the flag file; what needs attention comes first."""
     traffic = _by_experiment(store.traffic())
     phases = _by_experiment(store.phases())
-    keys = dict.fromkeys((*(flags.experiments or ()), *phases, *traffic))
-    lines = [
-        _line(
-            define(key, flags, phases.get(key, ())), traffic.get(key, ()), phases.get(key, ()), now
+    lines = []
+    for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic)):
+        own_phases, own = phases.get(key, ()), traffic.get(key, ())
+        definition = define(key, flags, own_phases)
+        verdict = verdicts.of(definition, own, own_phases, now)
+        lines.append(replace(_line(definition, own, own_phases, now), verdict=verdict))
+    return tuple(
+        sorted(
+            lines, key=lambda line: (_rank(line), -_seconds(line.last_seen), line.definition.key)
         )
-        for key in keys
-    ]
-    return tuple(sorted(lines, key=lambda line: (-_seconds(line.last_seen), line.definition.key)))
+    )
 
 
 def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "") -> Report | None:
@@ -143,6 +156,7 @@ def _line(
     task_type = definition.task_type or next((each.task_type for each in traffic), "")
     return Line(
         definition=replace(definition, task_type=task_type),
+        verdict=None,
         split=next((each.split for each in lines if each.is_current), Split("exposures", ())),
         exposures=sum(each.exposures for each in traffic),
         requests=requests,
@@ -183,6 +197,14 @@ def _seen(
     """A time in a window is its start plus its writer's offset: it may lie a bit ahead of now."""
     times = tuple(times_ns)
     return min(moment(pick(times)), now) if times else None
+
+
+def _rank(line: Line) -> int:
+    """Running experiments come first, those to act on before those to wait for."""
+    if line.definition.status != "running":
+        return len(_ATTENTION) + 1
+    kind = line.verdict.kind if line.verdict is not None else ""
+    return _ATTENTION.index(kind) if kind in _ATTENTION else len(_ATTENTION)
 
 
 def _seconds(time: datetime | None) -> float:

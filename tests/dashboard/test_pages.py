@@ -137,7 +137,8 @@ def test_json_holds_the_numbers_of_the_page(world: World, outcomes: list[Outcome
     assert found["variants"]["new"]["mean_ms"] == pytest.approx(
         sum(o.latency_ms for o in new) / len(new), rel=1e-9
     )
-    assert found["line"] == line
+    assert found["line"] == line | {"verdict": None}
+    assert found["analysis"]["verdict"] == line["verdict"]
     assert line["requests"] == 1400
     assert line["definition"]["status"] == "running"
     assert line["last_seen"].startswith("2026-11-23T")
@@ -150,13 +151,25 @@ def test_the_list_has_the_flag_files_experiments_and_the_stores(world: World) ->
     world.record("gone", [Outcome("old", 1.0)], weights={"old": 1}, days_ago=3)
     world.record("on", [Outcome("old", 1.0, "timeout"), Outcome("new", 1.0)])
     page = _page(world.client().get("/"))
-    rows = [(row[0].split()[0], row[1], *row[3:6]) for row in page.tables[0][1:]]
+    rows = [(row[0].split()[0], row[1], *row[4:6]) for row in page.tables[0][1:]]
     assert rows == [
-        ("on", "Running", "2", "1", "50.00 %"),
-        ("gone", "Not in the flag file", "1", "0", "0.00 %"),
-        ("off", "Disabled", "0", "0", "–"),
+        ("on", "Running", "2", "50.00 %"),
+        ("gone", "Not in the flag file", "1", "0.00 %"),
+        ("off", "Disabled", "0", "–"),
     ]
-    assert [row[6] for row in page.tables[0][1:]] == ["1 h ago", "3 d ago", "no traffic yet"]
+    assert [row[6] for row in page.tables[0][1:]] == ["1 h", "3 d", "–"]
+    assert [row[7] for row in page.tables[0][1:]] == ["1 h ago", "3 d ago", "no traffic yet"]
+
+
+def test_the_list_can_be_narrowed_by_task_and_state(world: World) -> None:
+    """The filters are links, so they work without JavaScript; what matches nothing says so."""
+    world.write_flags(on="ENABLED", off="DISABLED")
+    world.record("on", [Outcome("old", 1.0)])
+    client = world.client()
+    page = _page(client.get("/?state=disabled&task=asr"))
+    assert [row[0].split()[0] for row in page.table("Experiment")[1:]] == ["off"]
+    assert "/?state=disabled" in page.links
+    assert "No experiment is of this task" in _page(client.get("/?task=ner")).text
 
 
 def test_a_broken_flag_file_costs_the_status_and_not_the_numbers(world: World) -> None:
@@ -173,7 +186,7 @@ def test_a_broken_flag_file_costs_the_status_and_not_the_numbers(world: World) -
 def test_a_last_window_that_reaches_beyond_now_is_seen_just_now(world: World) -> None:
     """A stored time may lie anywhere in its window, so also a little ahead."""
     world.record("e", [Outcome("old", 1.0)], days_ago=-1)
-    assert _page(world.client().get("/")).row("e asr")[6] == "0 s ago"
+    assert _page(world.client().get("/")).row("e asr")[7] == "0 s ago"
 
 
 def test_fallbacks_are_counted_where_there_are_some(world: World) -> None:
