@@ -397,13 +397,12 @@ def _quantile_ratio(
 ) -> tuple[float, float, Ratio] | None:
     if not sums.slices:
         return None
-    bins, counts = sums.bins()
     arms = []
     for name in (plan.control, variant):
-        held = counts[sums.variants.index(name)]
+        held = sums.counts[sums.variants.index(name)]
         planned = plan.planned_requests and plan.planned_requests / len(sums.variants)
         c = quantile_factor(max(1.0, float(held.sum())), planned, alpha)
-        arms.append(quantile_interval(bins, held, QUANTILES[metric], c))
+        arms.append(quantile_interval(sums.bins, held, QUANTILES[metric], c))
     ratio = quantile_ratio(*arms)
     if ratio is None or arms[0] is None or arms[1] is None:
         return None

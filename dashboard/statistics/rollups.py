@@ -62,13 +62,16 @@ class Plan:
 class Cumulative:
     """Sums up to the end of each slice: arrays of shape (slices, phases, variants).
 
-    `fields` holds one array per field that was recorded.
+    `fields` holds one array per field that was recorded. `bins` (b,) and `counts` (variants, b) are
+    the latency histogram at the end, over all phases, for quantiles do not combine.
     """
 
     slices: tuple[int, ...]
     phases: tuple[str, ...]
     variants: tuple[str, ...]
     fields: Mapping[str, Floats] = field(repr=False)
+    bins: Floats = field(repr=False)
+    counts: Floats = field(repr=False)
 
     def of(self, name: str) -> Floats:
         """Give a field's array; zeros if nobody recorded it."""
@@ -94,18 +97,6 @@ class Cumulative:
         parsed = map(schema.parse_metric_field, self.fields)
         return tuple(sorted({each[0] for each in parsed if each is not None}))
 
-    def bins(self) -> tuple[Floats, Floats]:
-        """Give the latency histogram at the end, over all phases: bins, and counts by variant.
-
-        Bins (b,), counts (variants, b); phases are added up, for quantiles do not combine.
-        """
-        indices = sorted(
-            index for name in self.fields if (index := schema.parse_bin_field(name)) is not None
-        )
-        counts = [self.fields[schema.bin_field(index)][-1].sum(axis=0) for index in indices]
-        empty = np.zeros((len(self.variants), 0))
-        return np.array(indices, float), np.array(counts).T if counts else empty
-
 
 def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
     """Add slices up over time; several of one index, phase and variant are merged by summing."""
@@ -113,18 +104,22 @@ def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
     times = tuple(sorted({each.index for each in given}))
     phases = tuple(dict.fromkeys(each.phase for each in sorted(given, key=lambda s: s.index)))
     variants = (control, *sorted({each.variant for each in given} - {control}))
-    place = (
-        {index: row for row, index in enumerate(times)},
-        {phase: row for row, phase in enumerate(phases)},
-        {variant: row for row, variant in enumerate(variants)},
-    )
-    shape = (len(times), len(phases), len(variants))
-    sums: dict[str, Floats] = {}
+    names = sorted({name for each in given for name in each.fields})
+    row = {name: index for index, name in enumerate(names)}
+    sums = np.zeros((len(names), len(times), len(phases), len(variants)))
     for each in given:
-        at = place[0][each.index], place[1][each.phase], place[2][each.variant]
-        for name, value in each.fields.items():
-            if name not in sums:
-                sums[name] = np.zeros(shape)
-            sums[name][at] += value
-    totals = {name: found.cumsum(axis=0) for name, found in sums.items()}
-    return Cumulative(times, phases, variants, totals)
+        at = times.index(each.index), phases.index(each.phase), variants.index(each.variant)
+        rows = [row[name] for name in each.fields]
+        sums[(rows, *at)] += list(each.fields.values())
+    bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
+    held = sorted(bins, key=bins.__getitem__)
+    counts = sums[[row[name] for name in held]].sum(axis=(1, 2)).T
+    totals = sums.cumsum(axis=1)
+    return Cumulative(
+        slices=times,
+        phases=phases,
+        variants=variants,
+        fields={name: totals[row[name]] for name in names if name not in bins},
+        bins=np.array([bins[name] for name in held], float),
+        counts=counts,
+    )
