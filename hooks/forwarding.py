@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from openfeature_triton.hooks.health import SUFFIX, forget_old, write_health
 from openfeature_triton.hooks.outbox import Outbox
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.sender import Sender
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
 from openfeature_triton.hooks.sink import Delivery, Point
+from openfeature_triton.hooks.stats import RecorderStats
 
 _FORK_WAIT_S = 2.0
 
@@ -27,6 +30,7 @@ class ForwardingSink:
         self._settings = settings
         self._influx = influx
         self._held: dict[int, bool] = {}
+        self._stats: Callable[[], RecorderStats] | None = None
         self._begin()
 
     def write(self, points: Sequence[Point]) -> None:
@@ -69,6 +73,10 @@ class ForwardingSink:
             last_error=sender.last_error or outbox.last_error,
         )
 
+    def watch(self, stats: Callable[[], RecorderStats]) -> None:
+        """Let the health file tell these counts."""
+        self._stats = stats
+
     def before_fork(self) -> None:
         """Wait, within bounds, until the spool is not being used."""
         self._held[threading.get_ident()] = self._outbox.lock.acquire(timeout=_FORK_WAIT_S)
@@ -87,4 +95,18 @@ class ForwardingSink:
 
     def _begin(self) -> None:
         self._outbox = Outbox(self._settings.spool, self._settings.spool_max_bytes)
-        self._sender = Sender(self._outbox, self._settings, self._influx)
+        self._sender = Sender(self._outbox, self._settings, self._influx, self._say_health)
+
+    def _say_health(self, ended: bool) -> None:
+        """Tell how it goes; a clean end leaves nothing to tell."""
+        if self._stats is None or not self._outbox.is_begun:
+            return
+        stats = self._stats()
+        path = self._outbox.folder / f"{self._outbox.name}{SUFFIX}"
+        with suppress(OSError):  # the disk's trouble is told by the outbox's counts
+            delivery = stats.delivery
+            if ended and not (stats.dropped or delivery.spooled_points or delivery.dead_letters):
+                path.unlink(missing_ok=True)
+            else:
+                write_health(path, stats, ended=ended)
+                forget_old(path.parent)

@@ -50,6 +50,11 @@ class Outbox:
         self._settled: list[Spooled] = []
 
     @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever put in."""
+        return self._claim is not None or self._in_memory
+
+    @property
     def is_on_disk(self) -> bool:
         """Whether all that waits is safe from the end of the process."""
         return not self._in_memory

@@ -61,6 +61,8 @@ class Recorder:
         self._clock_ns = clock_ns
         self._closing: Request | None = None
         self._begin()
+        if isinstance(sink, Forwarding):
+            sink.watch(self.stats)
         process.watch_forks(self)
         self._sigterm = process.watch_sigterm(self) if self._settings.on_sigterm else None
 

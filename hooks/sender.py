@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from openfeature_triton.hooks.dead_letters import DeadLetters
@@ -54,9 +54,16 @@ class Sender:
         outbox: what there is to deliver.
         settings: how often.
         influx: where.
+        say_health: called now and then, and with True before the end.
     """
 
-    def __init__(self, outbox: Outbox, settings: RecorderSettings, influx: InfluxSettings) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        settings: RecorderSettings,
+        influx: InfluxSettings,
+        say_health: Callable[[bool], None],
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.state = DELIVERING
@@ -66,6 +73,7 @@ class Sender:
         self._outbox = outbox
         self._flush_s = settings.flush_s
         self._influx = influx
+        self._say_health = say_health
         self._writer = InfluxWriter(influx)
         self._dead_letters = DeadLetters(outbox.folder)
         self._wake: SimpleQueue[Request] = SimpleQueue()
@@ -106,6 +114,7 @@ class Sender:
                 due_s = time.monotonic() + self._flush_s
             else:
                 due_s = time.monotonic() + self._deliver_all()
+                self._say_health(False)
 
     def _serve(self, request: Request) -> None:
         """Deliver all, trying again until the request's deadline."""
@@ -116,6 +125,7 @@ class Sender:
                 time.sleep(_RETRY_S)
             request.delivered = self.backlog.points == 0
             if request.stop:
+                self._say_health(True)
                 self._writer.close()
                 self._outbox.close()
         finally:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from openfeature_triton.hooks.request import Request
+
+if TYPE_CHECKING:
+    from openfeature_triton.hooks.stats import RecorderStats
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -72,6 +75,9 @@ class Forwarding(Sink, Protocol):
 
     def delivery(self) -> Delivery:
         """Say what became of the points."""
+
+    def watch(self, stats: Callable[[], RecorderStats]) -> None:
+        """Take whose counts the health file tells."""
 
     def before_fork(self) -> None:
         """Let nothing be half-done while the process forks."""

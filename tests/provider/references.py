@@ -61,7 +61,7 @@ def running(python: str | Path, contexts: int) -> Iterator[Reference]:
 @contextmanager
 def _process(python: str | Path, first: int, stop: int) -> Iterator[subprocess.Popen[str]]:
     command = [str(python), "-m", "tests.provider.evaluations", str(first), str(stop)]
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
@@ -81,7 +81,7 @@ def core_1() -> Path:
     try:
         venv.create(folder, with_pip=True, clear=True)
         install = [str(python), "-m", "pip", "install", "-q", REQUIREMENT]
-        subprocess.run(install, check=True, capture_output=True, text=True)  # noqa: S603
+        subprocess.run(install, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", None) or str(error)
         missing(REQUIREMENT, said.strip()[-300:], "let pip reach a package index once")
