@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from openfeature_triton.hooks.dead_letter_commands import dead_letters
+
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
@@ -80,6 +82,9 @@ def show(url: str | None, as_json: bool) -> None:
     for name, value in rows.items():
         text = f"{value:,}" if isinstance(value, int) else value or "none yet"
         click.echo(f"{name:<10} {text}")
+
+
+store.add_command(dead_letters)
 
 
 def _url(given: str | None) -> SecretStr:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from openfeature_triton.hooks import spool_folder
 from openfeature_triton.hooks.sink import Point
-from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Spool, Spooled
+from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Row, Spool, Spooled
 
 T = TypeVar("T")
 
@@ -70,6 +70,12 @@ class Outbox:
                 self._note(error)
                 self._in_memory = True
                 self.dropped += self._memory.put(points)
+
+    def put_rows(self, rows: Sequence[Row]) -> None:
+        """Keep points that are written as rows already; raises what the disk raises."""
+        with self.lock:
+            self._ensure_claim()
+            self._on_file(lambda: self._file.put_rows(rows))
 
     def take(
         self, most: int, *, raw: bool = False, newest: bool = False

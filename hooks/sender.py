@@ -114,7 +114,13 @@ class Sender:
                 due_s = time.monotonic() + self._flush_s
             else:
                 due_s = time.monotonic() + self._deliver_all()
-                self._say_health(False)
+                self._tell(ended=False)
+
+    def _tell(self, *, ended: bool) -> None:
+        try:
+            self._say_health(ended)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive it
+            self.last_error = f"{type(error).__name__}: {error}"
 
     def _serve(self, request: Request) -> None:
         """Deliver all, trying again until the request's deadline."""
@@ -125,7 +131,7 @@ class Sender:
                 time.sleep(_RETRY_S)
             request.delivered = self.backlog.points == 0
             if request.stop:
-                self._say_health(True)
+                self._tell(ended=True)
                 self._writer.close()
                 self._outbox.close()
         finally:

@@ -58,6 +58,10 @@ _ROOM_LEFT = 0.9  # of the limit: so that making room is rare
 _MAX_BATCH_BYTES = 4_000_000
 
 
+Row = tuple[str, int, str, bool, int, float]
+"""A point as it is put in: series, time_ns, fields, whether it is raw, outcomes, when it came."""
+
+
 class ForeignSpoolError(sqlite3.DatabaseError):
     """The file is no spool of ours, or a damaged one."""
 
@@ -117,7 +121,7 @@ class Spool:
         self.put_rows(list(map(_row, points)))
         return self._make_room()
 
-    def put_rows(self, rows: Sequence[tuple[str, int, str, bool, int, float]]) -> None:
+    def put_rows(self, rows: Sequence[Row]) -> None:
         """Keep points that are written as rows already."""
         with self._transaction() as connection:
             connection.executemany(_PUT, rows)
@@ -154,7 +158,7 @@ class Spool:
             )
         return sum(point.outcomes for point in points)
 
-    def rows(self) -> list[tuple[str, int, str, bool, int, float]]:
+    def rows(self) -> list[Row]:
         """Give all points as rows for another spool, oldest first."""
         with self._transaction() as connection:
             return connection.execute(
@@ -264,7 +268,7 @@ def _kept(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     yield connection
 
 
-def _row(point: Point) -> tuple[str, int, str, bool, int, float]:
+def _row(point: Point) -> Row:
     return (
         series_key(point.measurement, point.tags),
         point.time_ns,
