@@ -23,6 +23,7 @@ from openfeature_triton.provider.calls import AsyncCall, Call, Outcome
 from openfeature_triton.provider.catalogue import Match
 from openfeature_triton.provider.clients import TritonClients
 from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
+from openfeature_triton.provider.language import in_language, in_primary_language
 from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.settings import ProviderSettings
@@ -103,13 +104,16 @@ class Experiments:
         Args:
             task_type: `asr`, `nmt`, `tts`, `ocr`, `ner` or another.
             service_id: the caller's own service: where the request goes if no experiment takes it.
-            language: a BCP 47 tag, for targeting.
+            language: a BCP 47 tag. Targeting sees its canonical form as `language` and its first
+                subtag as `language_primary`; a flag that names `hi` takes `hi-IN` as well.
             targeting_key: the unit that is randomised, a request id or a user id.
             attributes: what else the flag's targeting may look at.
         """
         context = EvaluationContext(
             targeting_key, {**attributes, "task_type": task_type, "language": language}
         )
+        context = in_language(context)
+        language = str(context.attributes["language"])
         try:
             route = self._assigned(task_type, language, context, service_id)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
@@ -306,7 +310,12 @@ class Experiments:
             return RouteReason.NOT_READY
         if not context.targeting_key:
             return RouteReason.NO_TARGETING_KEY
-        return provider.match(task_type, context)
+        found = provider.match(task_type, context)
+        if found is RouteReason.NO_MATCH:
+            primary = in_primary_language(context)
+            if primary is not None:
+                return provider.match(task_type, primary)
+        return found
 
     def _experiment_route(
         self,

@@ -22,6 +22,7 @@ from openfeature_triton.provider.evaluator import Evaluator, failed
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.keyring import Keyring
+from openfeature_triton.provider.language import PRIMARY, in_language, in_primary_language
 from openfeature_triton.provider.open_source import open_source
 from openfeature_triton.provider.provider_events import ProviderEvents
 from openfeature_triton.provider.provider_flags import ProviderFlags
@@ -223,7 +224,7 @@ class TritonProvider(AbstractProvider):
         evaluator = self._evaluator
         if evaluator is None or flag_key not in evaluator.document.experiments:
             return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
-        details = self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        details = self._resolve_object(flag_key, default_value, evaluation_context)
         if details.variant is not None and isinstance(details.value, Mapping):
             details.value = details.value["service_id"]
         return details
@@ -235,7 +236,7 @@ class TritonProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """The service of a variant (never its credential); any other object flag as it is."""
-        return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        return self._resolve_object(flag_key, default_value, evaluation_context)
 
     def track(
         self,
@@ -280,6 +281,22 @@ class TritonProvider(AbstractProvider):
             details = evaluator.resolve(flag_type, key, default, context)
         if flag_type is FlagType.OBJECT and details.variant is not None:
             return self._with_service(key, default, details)
+        return details
+
+    def _resolve_object(
+        self, key: str, default: Any, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[Any]:
+        """Ask an experiment with the language's tag, and with its first subtag if that fails."""
+        document = self.document
+        experiment = document.experiments.get(key) if document else None
+        if experiment is None or context is None:
+            return self._resolve(FlagType.OBJECT, key, default, context)
+        context = in_language(context, wants_primary=PRIMARY in experiment.definition)
+        details = self._resolve(FlagType.OBJECT, key, default, context)
+        if details.variant is None and details.error_code is None:
+            primary = in_primary_language(context)
+            if primary is not None:
+                return self._resolve(FlagType.OBJECT, key, default, primary)
         return details
 
     def _with_service(
