@@ -108,9 +108,11 @@ def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
     row = {name: index for index, name in enumerate(names)}
     sums = np.zeros((len(names), len(times), len(phases), len(variants)))
     for each in given:
-        at = times.index(each.index), phases.index(each.phase), variants.index(each.variant)
         rows = [row[name] for name in each.fields]
-        sums[(rows, *at)] += list(each.fields.values())
+        time, phase, variant = (
+            times.index(each.index), phases.index(each.phase), variants.index(each.variant),
+        )  # fmt: skip
+        sums[rows, time, phase, variant] += list(each.fields.values())
     bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
     held = sorted(bins, key=bins.__getitem__)
     counts = sums[[row[name] for name in held]].sum(axis=(1, 2)).T
