@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
+from openfeature_triton.provider.generation import EvaluationServer, Ofrep
 from openfeature_triton.provider.last_good import LastGood
 from openfeature_triton.provider.settings import ProviderSettings
 
@@ -34,6 +35,18 @@ def open_source(settings: ProviderSettings) -> FlagSource | FeatureProvider:
     return SyncFlags(
         bucketing=settings.bucketing, allow_empty=settings.allow_empty, last_good=last_good
     )
+
+
+def evaluation_server(settings: ProviderSettings) -> EvaluationServer | None:
+    """Give the server that the bucketing is verified against, None if there is none to ask."""
+    if settings.ofrep_url:
+        return Ofrep(settings.ofrep_url)
+    if settings.source != "sync":
+        return None
+    from openfeature_triton.provider.sync_settings import SyncSettings  # noqa: PLC0415
+
+    flagd = SyncSettings()
+    return Ofrep(f"http{'s' if flagd.tls else ''}://{flagd.host}:{flagd.ofrep_port}")
 
 
 def _flagd_rpc() -> FeatureProvider:

@@ -35,6 +35,14 @@ class ProviderSettings(BaseSettings):
     allow_empty: bool = Field(
         default=False, description="whether a flag document without any flag is taken"
     )
+    ofrep_url: str = Field(
+        default="",
+        description="a server to verify `bucketing` against; flagd's own OFREP for sync",
+    )
+    strict: bool = Field(
+        default=False,
+        description="whether a server of another bucketing stops all experiments here",
+    )
     registry: SecretStr = Field(
         default=SecretStr("sqlite:///registry.db"),
         description="the registry of services, an SQLAlchemy URL",

@@ -26,6 +26,9 @@ class SyncSettings(BaseSettings):
         description="the port of its sync service",
         validation_alias=AliasChoices("FLAGD_SYNC_PORT", "FLAGD_PORT"),
     )
+    ofrep_port: int = Field(
+        default=8016, ge=1, le=65_535, description="the port on which it evaluates by OFREP"
+    )
     socket_path: str = Field(default="", description="its unix socket, instead of host and port")
     tls: bool = Field(default=False, description="whether the connection is encrypted")
     server_cert_path: str = Field(

@@ -18,12 +18,18 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
 from openfeature_triton.provider.catalogue import Match, first_match
 from openfeature_triton.provider.compiled_flag import named_service
+from openfeature_triton.provider.errors import FlagSourceError
 from openfeature_triton.provider.evaluator import Evaluator, failed
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
+from openfeature_triton.provider.generation import (
+    EvaluationServer,
+    GenerationCheck,
+    check_generation,
+)
 from openfeature_triton.provider.keyring import Keyring
 from openfeature_triton.provider.language import PRIMARY, in_language, in_primary_language
-from openfeature_triton.provider.open_source import open_source
+from openfeature_triton.provider.open_source import evaluation_server, open_source
 from openfeature_triton.provider.provider_events import ProviderEvents
 from openfeature_triton.provider.provider_flags import ProviderFlags
 from openfeature_triton.provider.registry import Registry
@@ -59,6 +65,8 @@ class TritonProvider(AbstractProvider):
             by flag key alone).
         services: the registry's cache, or a plain mapping of service id to `Service`.
         on_track: gets every tracking event, e.g. `Recorder.track`.
+        server: a server that evaluates, to verify the bucketing against at start.
+        strict: whether a server of another bucketing stops all experiments here.
 
     Errors never leave it as exceptions: details carry OpenFeature's code and the caller's default.
     """
@@ -68,6 +76,9 @@ class TritonProvider(AbstractProvider):
         flags: FlagSource | FeatureProvider | str | Path,
         services: Services,
         on_track: Track | None = None,
+        *,
+        server: EvaluationServer | None = None,
+        strict: bool = False,
     ) -> None:
         super().__init__()
         self.services = services
@@ -75,6 +86,9 @@ class TritonProvider(AbstractProvider):
         self._on_track = on_track
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
+        self._server = server
+        self._strict = strict
+        self._generation: GenerationCheck | None = None
         self._events = ProviderEvents(self)
         self._announced: set[tuple[str, str]] = set()
         self._track_failures = 0
@@ -91,7 +105,13 @@ class TritonProvider(AbstractProvider):
         settings = settings or ProviderSettings()
         registry = Registry(settings.registry, Keyring.from_text(settings.keys))
         cache = ServiceCache(registry, settings.registry_ttl_s)
-        return cls(open_source(settings), cache, on_track)
+        return cls(
+            open_source(settings),
+            cache,
+            on_track,
+            server=evaluation_server(settings),
+            strict=settings.strict,
+        )
 
     def get_metadata(self) -> Metadata:
         """The provider's name, for hooks and telemetry."""
@@ -143,12 +163,19 @@ class TritonProvider(AbstractProvider):
 
     def on_document(self, document: Document) -> None:
         """Put a document in force, for its source."""
+        if self._generation is None or self._generation.found != "same":
+            self._verify(document)
+        if self._is_stopped():
+            self._evaluator = None
+            self._tell_generation()
+            return
         evaluator = Evaluator(document, self._evaluator)
         previous, self._evaluator = self._evaluator, evaluator
         self._trouble = None
         self._announce_phases(document)
         self._tell_refused(document)
         self._events.ready(_changed(previous, evaluator) if previous else None)
+        self._tell_generation()
 
     def on_error(self, error: Exception) -> None:
         """Tell what is wrong with the source or its document; what is in force stays."""
@@ -166,7 +193,47 @@ class TritonProvider(AbstractProvider):
         """Tell that the source holds what is in force, after trouble with it."""
         self._trouble = None
         _log.info("the flag source answers again, its flags are those in force")
-        self._events.ready()
+        document = self.document
+        if document is not None and self._generation and self._generation.found == "unknown":
+            self._verify(document)
+        if not self._is_stopped():
+            self._events.ready()
+        self._tell_generation()
+
+    def verify_generation(self) -> GenerationCheck:
+        """Ask the server whether it splits requests as we do, and tell if it does not.
+
+        Strict, flags that were stopped for it come back with the next document.
+        """
+        document = self.document
+        if document is None or self._server is None:
+            nothing = "there are no flags yet" if document is None else "there is no server to ask"
+            return GenerationCheck("unknown", nothing)
+        check = self._verify(document)
+        if self._is_stopped():
+            self._evaluator = None
+        self._tell_generation()
+        return check
+
+    def _verify(self, document: Document) -> GenerationCheck:
+        if self._server is None:
+            return GenerationCheck("unknown", "there is no server to ask")
+        self._generation = check_generation(document, self._server)
+        _log.info("bucketing: %s", self._generation.message)
+        return self._generation
+
+    def _is_stopped(self) -> bool:
+        return self._strict and self._generation is not None and self._generation.found == "other"
+
+    def _tell_generation(self) -> None:
+        """Say it if the server is of another generation; it stays an error until it is mended."""
+        if self._generation is None or self._generation.found != "other":
+            return
+        stopped = "; strict: every request goes to its caller's own service"
+        message = self._generation.message + (stopped if self._strict else "")
+        self._trouble = FlagSourceError(message)
+        _log.error("%s", message)
+        self._events.error(message)
 
     def _what_stays(self) -> str:
         return "the last good flags stay in force" if self._evaluator else "there are no flags yet"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,8 @@ from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider import LastGood, SyncFlags, SyncSettings, TritonProvider
-from tests.flagd_servers import Flagd, flagd_binary
+from tests.flagd_servers import Flagd, eventually, flagd_binary
 
-PATIENCE_S = 20.0
 EMPTY = '{"flags": {}}'
 READY = ProviderEvent.PROVIDER_READY
 STALE = ProviderEvent.PROVIDER_STALE
@@ -89,14 +87,6 @@ class World:
 
         eventually(seen)
         return told[0]
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def threads() -> list[str]:

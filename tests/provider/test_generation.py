@@ -1,0 +1,137 @@
+"""The generation check against flagd itself and against a small OFREP server of ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import EventDetails, ProviderEvent
+from openfeature.exception import ProviderNotReadyError
+from openfeature.provider import ProviderStatus
+
+from openfeature_triton.flagd_config import example, parse_document, read_document
+from openfeature_triton.provider import FileFlags, TritonProvider
+from openfeature_triton.provider.evaluator import Evaluator
+from openfeature_triton.provider.generation import GenerationCheck, Ofrep, check_generation
+from tests.flagd_servers import Flagd, eventually, flagd_binary, free_ports
+
+ASR = example("asr")
+
+
+@contextmanager
+def ofrep(bucketing: str) -> Iterator[str]:
+    """A server that evaluates the example by a generation; gives its URL."""
+    evaluator = Evaluator(read_document(ASR, bucketing=bucketing))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))["context"]
+            context = EvaluationContext(body.pop("targetingKey"), body)
+            flag = evaluator.flags[self.path.rsplit("/", 1)[1]]
+            answer = json.dumps({"variant": evaluator.evaluate(flag, context).variant}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def check(url: str, bucketing: str) -> GenerationCheck:
+    """What asking a server says to a service of this generation."""
+    return check_generation(read_document(ASR, bucketing=bucketing), Ofrep(url))
+
+
+@pytest.mark.parametrize("ours", ["v2", "v3"])
+@pytest.mark.parametrize("servers", ["v2", "v3"])
+def test_a_server_is_told_by_the_variants_that_it_gives(ours: str, servers: str) -> None:
+    """The same generation agrees; the other one is named with the setting to change."""
+    with ofrep(servers) as url:
+        found = check(url, ours)
+    assert found.found == ("same" if ours == servers else "other")
+    assert (f"OFT_BUCKETING={servers}" in found.message) == (ours != servers)
+
+
+def test_flagd_splits_by_the_generation_that_it_is_known_for(tmp_path: Path) -> None:
+    """Flagd 0.15 to 0.16 is v2."""
+    flagd_binary()
+    file = tmp_path / "flags.json"
+    file.write_bytes(ASR.read_bytes())
+    flagd = Flagd(file, real=True)
+    flagd.start()
+    try:
+        url = f"http://127.0.0.1:{flagd.ofrep_port}"
+        eventually(lambda: check(url, "v2").found != "unknown")  # OFREP comes up after sync
+        assert check(url, "v2").found == "same"
+        assert check(url, "v3").found == "other"
+    finally:
+        flagd.kill()
+
+
+def test_a_server_that_can_not_be_asked_is_unknown() -> None:
+    """Nobody there, or no OFREP: nothing is claimed."""
+    (port,) = free_ports(1)
+    assert check(f"http://127.0.0.1:{port}", "v3").found == "unknown"
+
+
+def test_a_document_without_a_live_experiment_is_unknown() -> None:
+    """A disabled experiment gives no variants to compare."""
+    text = ASR.read_text(encoding="utf-8").replace("ENABLED", "DISABLED")
+    with ofrep("v3") as url:
+        found = check_generation(parse_document(text, source="flags.json"), Ofrep(url))
+    assert found.found == "unknown"
+
+
+def connect(url: str, **options: Any) -> tuple[TritonProvider, list[EventDetails]]:
+    """A v3 provider that verifies itself against a server, and the errors that it told."""
+    errors: list[EventDetails] = []
+    api.add_handler(ProviderEvent.PROVIDER_ERROR, errors.append)
+    provider = TritonProvider(FileFlags(ASR, poll_s=0.01), {}, server=Ofrep(url), **options)
+    api.set_provider_and_wait(provider)
+    return provider, errors
+
+
+def test_another_generation_is_an_error_and_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Flags are served, and everybody hears what to set."""
+    with ofrep("v2") as url, caplog.at_level(logging.ERROR):
+        provider, errors = connect(url)
+        assert provider.document is not None
+        assert "OFT_BUCKETING=v2" in caplog.text
+        assert provider.verify_generation().found == "other"
+    assert "OFT_BUCKETING=v2" in str(errors[0].message)
+    assert api.get_client().get_provider_status() is ProviderStatus.ERROR
+
+
+def test_strict_serves_the_callers_own_services() -> None:
+    """Better no experiment than one that splits otherwise than elsewhere."""
+    with ofrep("v2") as url, pytest.raises(ProviderNotReadyError, match="OFT_BUCKETING=v2"):
+        connect(url, strict=True)
+    assert api.get_client().get_object_value("asr-fast-beam", {"own": 1}) == {"own": 1}
+
+
+def test_the_same_generation_is_ready() -> None:
+    """Nothing to say."""
+    with ofrep("v3") as url:
+        provider, errors = connect(url, strict=True)
+        assert provider.verify_generation().found == "same"
+    assert not errors
+    assert api.get_client().get_provider_status() is ProviderStatus.READY
