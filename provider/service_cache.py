@@ -7,7 +7,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from openfeature_triton.provider.errors import KeyringError
 from openfeature_triton.provider.registry import Registry
@@ -15,6 +16,9 @@ from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 
 _log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+_PAUSE_S = 2.0
 
 
 class ServiceCache:
@@ -32,15 +36,24 @@ class ServiceCache:
         self._read_at: float | None = None
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._on_recovery: Callable[[], object] = lambda: None
+        self._reading = threading.RLock()
+        self._pauses: dict[int, bool] = {}
         self._tally = Tally(_log)
-        _after_fork(self)
+        _watch_forks(self)
 
-    def start(self) -> None:
-        """Read the registry now and from now on. Raises RegistryError, KeyringError at first."""
+    def start(self, on_recovery: Callable[[], object] = lambda: None) -> None:
+        """Read the registry now and from now on. Raises RegistryError, KeyringError at first.
+
+        What it raises, it goes on trying off the request's path; once that goes well,
+        `on_recovery` is called, in a thread of the cache's.
+        """
         self._closed.clear()
-        self._registry.require()
-        self._read()
-        self._watch()
+        self._on_recovery = on_recovery
+        try:
+            self._read()
+        finally:
+            self._watch()
 
     def get(self, service_id: str, /) -> Service | None:
         """The service, or None if the registry has none of that id."""
@@ -73,14 +86,25 @@ class ServiceCache:
         self._thread.start()
 
     def _run(self, closed: threading.Event) -> None:
-        while not closed.wait(self._ttl_s):
+        while not closed.wait(self._wait_s()):
+            recovers = self._read_at is None
             try:
                 self._read()
+                if recovers:
+                    _log.info("the registry can be read now")
+                    self._on_recovery()
             except Exception:  # noqa: BLE001 - the thread must outlive whatever a database raises
                 self._tally.trouble("the registry could not be read; the last known services stay")
 
+    def _wait_s(self) -> float:
+        """Until the next look; a registry that was never read is tried again soon."""
+        return min(self._ttl_s, _RETRY_S) if self._read_at is None else self._ttl_s
+
     def _read(self) -> None:
-        loaded = self._registry.load()
+        with self._reading:
+            if self._read_at is None:
+                self._registry.require()
+            loaded = self._registry.load()
         self._services = {service.service_id: service for service in loaded.services}
         for error in loaded.refused:
             self._leave_out(error)
@@ -94,8 +118,22 @@ class ServiceCache:
         except KeyringError:
             self._tally.trouble("a service was left out, its credential can't be opened")
 
-    def _start_again(self) -> None:
+    def _before_fork(self) -> None:
+        """Wait, within bounds, for a read to end, and let none begin.
+
+        A child that is forked in the middle of one would find the mutexes of SQLite's library
+        locked by a thread that it does not have.
+        """
+        self._pauses[threading.get_ident()] = self._reading.acquire(timeout=_PAUSE_S)
+
+    def _after_fork_in_parent(self) -> None:
+        """Let reads begin again."""
+        if self._pauses.pop(threading.get_ident(), False):
+            self._reading.release()
+
+    def _after_fork_in_child(self) -> None:
         """A forked child has the services but neither thread nor connections of its own."""
+        self._reading, self._pauses = threading.RLock(), {}
         if self._thread is None or self._closed.is_set():
             return
         self._registry.forget_connections()
@@ -103,13 +141,17 @@ class ServiceCache:
         self._watch()
 
 
-def _after_fork(cache: ServiceCache) -> None:
-    """Wake the cache in each forked child, without keeping it alive."""
+def _watch_forks(cache: ServiceCache) -> None:
+    """Tell the cache of each fork, without keeping it alive."""
     reference = weakref.ref(cache)
 
-    def wake() -> None:
+    def tell(what: str) -> None:
         living = reference()
         if living is not None:
-            living._start_again()
+            getattr(living, what)()
 
-    os.register_at_fork(after_in_child=wake)
+    os.register_at_fork(
+        before=partial(tell, "_before_fork"),
+        after_in_parent=partial(tell, "_after_fork_in_parent"),
+        after_in_child=partial(tell, "_after_fork_in_child"),
+    )

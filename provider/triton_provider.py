@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
 from openfeature.hook import Hook
@@ -123,9 +125,20 @@ class TritonProvider(AbstractProvider):
         """Start the flag source; raises ProviderNotReadyError if it has no good document yet.
 
         The source goes on looking, so that a file which is mended later makes the provider ready.
+        So does the cache: a registry that can't be read raises RegistryError or KeyringError, and
+        READY follows when it can.
         """
-        if isinstance(self.services, ServiceCache):
-            self.services.start()
+        with ExitStack() as stack:
+            stack.callback(self._start_flags, evaluation_context)
+            if isinstance(self.services, ServiceCache):
+                self.services.start(self._tell_recovery)
+
+    def _tell_recovery(self) -> None:
+        """The registry can be read at last; with flags, the provider is ready."""
+        if self._evaluator is not None or self._other is not None:
+            self.emit_provider_ready(ProviderEventDetails(message="the registry can be read now"))
+
+    def _start_flags(self, evaluation_context: EvaluationContext) -> None:
         if self._other is not None:
             self._other.start(evaluation_context, self.emit)
         if self._source is None:

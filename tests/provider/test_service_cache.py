@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -93,6 +94,32 @@ def test_a_registry_that_is_not_there_is_an_error_at_start(tmp_path: Path) -> No
     with pytest.raises(NotARegistryError, match=r"none\.db"):
         cache.start()
     cache.close()
+
+
+def test_a_registry_that_comes_later_is_read_then(path: Path) -> None:
+    """Nobody has to start the service again; who waits for it is told."""
+    told: list[bool] = []
+    cache = ServiceCache(Registry(f"sqlite:///{path}", Keyring()), ttl_s=0.02)
+    with pytest.raises(NotARegistryError):
+        cache.start(lambda: told.append(True))
+    assert cache.get("asr-fast") is None
+    Registry(f"sqlite:///{path}", Keyring()).add(SERVICE, create_schema=True)
+    until(lambda: cache.get("asr-fast") == SERVICE)
+    until(lambda: told == [True])
+    cache.close()
+
+
+def test_forks_wait_for_a_read_to_end(cache: ServiceCache) -> None:
+    """SQLite is never in the middle of something when a child is made; many children can read."""
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:  # pragma: no cover - the child's lines are not measured
+            signal.alarm(20)
+            cache._read()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    reads = cache.counts()["registry_read"]
+    until(lambda: cache.counts()["registry_read"] > reads)
 
 
 def test_a_forked_child_reads_the_registry_itself(cache: ServiceCache, registry: Registry) -> None:
