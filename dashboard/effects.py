@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from openfeature_triton.dashboard.developments import LanguageEffect
 from openfeature_triton.dashboard.formats import NOTHING, decimals, metric_name, number, percent
 from openfeature_triton.dashboard.statistics import (
     Effect,
@@ -12,6 +13,7 @@ from openfeature_triton.dashboard.statistics import (
     MetricResult,
     VariantResult,
 )
+from openfeature_triton.dashboard.statistics.always_valid import ALPHA
 from openfeature_triton.dashboard.statistics.rollups import RATES
 from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, WORSE
 
@@ -78,11 +80,36 @@ def comparisons(
     return tuple(_comparison(each, units, is_broken=is_broken) for each in results)
 
 
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One variant in one language, as the forest shows it."""
+
+    language: str
+    variant: str
+    row: Row
+
+
+def forest(
+    effects: Sequence[LanguageEffect], *, is_broken: bool = False
+) -> tuple[float, tuple[ForestRow, ...]]:
+    """Give the scale of the bars, and a row per language and variant."""
+    scale = _scale([each.result for each in effects])
+    rows = []
+    for each in effects:
+        is_sure = each.p_value <= ALPHA
+        result = each.result if is_sure else replace(each.result, state=UNDECIDED)
+        row = _row(result, each.result.metric, scale, {}, None, is_broken=is_broken)
+        rows.append(ForestRow(each.language, each.variant, row))
+    return scale, tuple(rows)
+
+
 def _comparison(result: VariantResult, units: Mapping[str, str], *, is_broken: bool) -> Comparison:
     scale = _scale(result.metrics)
     guards = {each.guardrail.metric: each for each in result.guardrails}
     rows = tuple(
-        _row(each, result, scale, units, guards.get(each.metric), is_broken=is_broken)
+        _row(
+            each, result.primary.metric, scale, units, guards.get(each.metric), is_broken=is_broken
+        )
         for each in result.metrics
         if each.control is not None or each.treatment is not None
     )
@@ -91,14 +118,14 @@ def _comparison(result: VariantResult, units: Mapping[str, str], *, is_broken: b
 
 def _row(
     metric: MetricResult,
-    result: VariantResult,
+    primary: str,
     scale: float,
     units: Mapping[str, str],
     guard: GuardrailResult | None,
     *,
     is_broken: bool,
 ) -> Row:
-    is_primary = metric.metric == result.primary.metric
+    is_primary = metric.metric == primary
     state = UNDECIDED if is_broken else metric.state
     has_direction = is_primary or guard is not None or metric.metric in _NAMES
     effect = metric.effect

@@ -9,8 +9,9 @@ from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
 from openfeature_triton.dashboard.definitions import Flags, read_flags
-from openfeature_triton.dashboard.effects import Comparison, comparisons
+from openfeature_triton.dashboard.effects import Comparison, comparisons, forest
 from openfeature_triton.dashboard.json_form import as_json
+from openfeature_triton.dashboard.plots import plots
 from openfeature_triton.dashboard.report import Report, list_experiments, report
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.store import Store
@@ -73,8 +74,9 @@ class Pages:
             flags=flags,
             now=now,
             units=units,
-            curves=_plot(found),
+            plots=plots(found),
             comparisons=_compare(found, units),
+            forest=forest(found.by_language, is_broken=_is_broken(found)),
         )
 
     def experiments_json(self) -> Response:
@@ -100,17 +102,8 @@ class Pages:
 def _compare(found: Report, units: Mapping[str, str]) -> tuple[Comparison, ...]:
     if found.analysis is None:
         return ()
-    return comparisons(found.analysis.variants, units, is_broken=found.analysis.split.broken)
+    return comparisons(found.analysis.variants, units, is_broken=_is_broken(found))
 
 
-def _plot(found: Report) -> list[dict[str, object]]:
-    """The latency curves for the script that draws them, with no more digits than a pixel shows."""
-    return [
-        {
-            "variant": curve.variant,
-            "control": curve.variant == found.line.definition.control,
-            "latency_ms": [float(f"{value:.5g}") for value in curve.latency_ms],
-            "share": [round(value, 5) for value in curve.share],
-        }
-        for curve in found.curves
-    ]
+def _is_broken(found: Report) -> bool:
+    return found.analysis is not None and found.analysis.split.broken

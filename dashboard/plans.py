@@ -36,6 +36,14 @@ def read_totals(store: Store, experiment: str, traffic: Sequence[Traffic]) -> tu
     return hours + store.totals(experiment, step="day", start_ns=until_ns)
 
 
+def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:
+    """Give when a slice of `read_totals` ended, or now; `first_ns` is the start of the first."""
+    day_ns = STEP_NS["day"]
+    is_hour = start_ns < (first_ns // day_ns + HOURLY_DAYS) * day_ns
+    end_ns = start_ns + (STEP_NS["hour"] if is_hour else day_ns)
+    return min(datetime.fromtimestamp(end_ns / 1e9, timezone.utc), now)
+
+
 def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tuple[str, ...]]:
     """Give the plan of a definition's metadata, and what of it can't be read, in plain words."""
     said, problems = definition.metadata, []

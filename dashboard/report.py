@@ -9,6 +9,14 @@ from typing import TypeVar
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, Flags, define
+from openfeature_triton.dashboard.developments import (
+    Exposed,
+    LanguageEffect,
+    Look,
+    by_language,
+    exposed,
+    looks,
+)
 from openfeature_triton.dashboard.phases import PhaseLine, Split, in_order, moment, phase_lines
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
 from openfeature_triton.dashboard.statistics import Analysis, Verdict
@@ -79,6 +87,9 @@ class Report:
     metrics: tuple[str, ...]
     phases: tuple[PhaseLine, ...]
     curves: tuple[Curve, ...]
+    looks: Mapping[str, tuple[Look, ...]]
+    exposed: tuple[Exposed, ...]
+    by_language: tuple[LanguageEffect, ...]
 
 
 def list_experiments(
@@ -137,6 +148,9 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
         metrics=tuple(dict.fromkeys(m for each in by_variant.values() for m in each.metrics)),
         phases=lines,
         curves=_curves(variants),
+        looks={} if analysis is None else looks(analysis, now),
+        exposed=exposed(plan, totals, now),
+        by_language=() if analysis is None else by_language(plan, totals, now),
     )
 
 

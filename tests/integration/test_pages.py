@@ -97,7 +97,7 @@ def _drawn(browser: webdriver.Chrome) -> list[WebElement]:
     """Wait until the plot has its lines."""
 
     def lines(driver: webdriver.Chrome) -> list[WebElement]:
-        return driver.find_elements(By.CSS_SELECTOR, "#plot .scatterlayer path.js-line")
+        return driver.find_elements(By.CSS_SELECTOR, "#plot-latency .scatterlayer path.js-line")
 
     return WebDriverWait(browser, 30).until(lines)
 
@@ -146,7 +146,7 @@ def test_every_number_is_there_without_javascript(browser: webdriver.Chrome, url
     try:
         browser.get(f"{url}experiments/{KEY}")
         text = browser.find_element(By.TAG_NAME, "main").text
-        assert browser.find_elements(By.CSS_SELECTOR, "#plot svg") == []
+        assert browser.find_elements(By.CSS_SELECTOR, "#plot-latency svg") == []
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     for number in ("104.5", "64.5", "0.900", "50.00 %", "aaaa1111"):
@@ -160,7 +160,7 @@ def test_hostile_names_stay_text_in_the_browser(browser: webdriver.Chrome, url: 
     browser.find_element(By.LINK_TEXT, HOSTILE).click()
     assert browser.find_element(By.TAG_NAME, "h1").text == HOSTILE
     assert len(_drawn(browser)) == 2
-    legend = browser.find_elements(By.CSS_SELECTOR, "#plot .legendtext")
+    legend = browser.find_elements(By.CSS_SELECTOR, "#plot-latency .legendtext")
     assert [each.text for each in legend] == ["<b>new</b>", "control"]
     assert browser.title.startswith(HOSTILE)
     assert browser.find_elements(By.CSS_SELECTOR, "main img") == []

@@ -1,0 +1,128 @@
+"""Developments: how an experiment came to be what it is, over time and by language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from openfeature_triton.dashboard import summary
+from openfeature_triton.dashboard.plans import analyse, end_of_slice
+from openfeature_triton.dashboard.statistics import Analysis, MetricResult, Plan, VariantResult
+from openfeature_triton.dashboard.statistics.holm import adjusted
+from openfeature_triton.dashboard.store import STEP_NS, Totals
+from openfeature_triton.hooks import schema
+
+QUANTILE = "latency_p"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A variant's primary effect as it stood at a time, with its always-valid interval."""
+
+    time: datetime
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """How many units a variant had got by each time, and how many its weight had promised."""
+
+    variant: str
+    times: tuple[datetime, ...]
+    counts: tuple[int, ...]
+    promised: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageEffect:
+    """The primary metric of a variant in one language: exploration, never a verdict.
+
+    `p_value` is by Holm over all languages and variants that are shown.
+    """
+
+    language: str
+    variant: str
+    result: MetricResult
+    p_value: float
+
+
+def looks(analysis: Analysis, now: datetime) -> dict[str, tuple[Look, ...]]:
+    """Give each variant's effect at each look that has an interval, by variant."""
+    hour_ns = STEP_NS["hour"]
+    first_ns = min((s.index for each in analysis.variants for s in each.steps), default=0) * hour_ns
+    return {
+        each.variant: tuple(
+            Look(end_of_slice(step.index * hour_ns, first_ns, now), step.value, step.low, step.high)
+            for step in each.steps
+            if step.value is not None and step.low is not None and step.high is not None
+        )
+        for each in analysis.variants
+    }
+
+
+def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Exposed, ...]:
+    """Give cumulative exposures (requests where nothing counts exposures) against the weights."""
+    has_exposures = any(each.fields.get(schema.EXPOSURES) for each in totals)
+    field = schema.EXPOSURES if has_exposures else schema.REQUESTS
+    variants = tuple(dict.fromkeys(v for each in plan.weights.values() for v in each))
+    counts, promised = dict.fromkeys(variants, 0.0), dict.fromkeys(variants, 0.0)
+    times: list[datetime] = []
+    lines: dict[str, list[tuple[int, float]]] = {variant: [] for variant in variants}
+    slices = summary.group(totals, lambda each: each.start_ns)
+    for start_ns in sorted(slices):
+        for each in slices[start_ns]:
+            _add(plan.weights.get(each.phase, {}), each, field, counts, promised)
+        times.append(end_of_slice(start_ns, min(slices), now))
+        for variant in variants:
+            lines[variant].append((int(counts[variant]), promised[variant]))
+    return tuple(
+        Exposed(v, tuple(times), tuple(n for n, _ in line), tuple(p for _, p in line))
+        for v, line in lines.items()
+    )
+
+
+def by_language(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[LanguageEffect, ...]:
+    """Give the primary effect in each language, where there are several and it can be told."""
+    slices = summary.group(totals, lambda each: each.language)
+    if len(slices) < 2:
+        return ()
+    found = [
+        (language, each.variant, each.primary)
+        for language in sorted(slices)
+        for each in _variants(plan, slices[language], now)
+    ]
+    shown = [each for each in found if each[2].effect.relative is not None]
+    p_values = adjusted([1.0 if r.p_value is None else r.p_value for _, _, r in shown])
+    return tuple(LanguageEffect(*each, p) for each, p in zip(shown, p_values, strict=True))
+
+
+def _variants(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[VariantResult, ...]:
+    """The histogram is left out where no quantile is asked for: it is most of the work."""
+    if not plan.primary_metric.startswith(QUANTILE):
+        totals = [replace(each, fields=_without_bins(each.fields)) for each in totals]
+    bare = replace(plan, guardrails=())
+    analysis = analyse(bare, totals, now)
+    return () if analysis is None else analysis.variants
+
+
+def _without_bins(fields: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in fields.items() if not name.startswith("h")}
+
+
+def _add(
+    weights: Mapping[str, float],
+    totals: Totals,
+    field: str,
+    counts: dict[str, float],
+    promised: dict[str, float],
+) -> None:
+    count = totals.fields.get(field, 0.0)
+    whole = sum(weights.values())
+    if not count or not whole or totals.variant not in counts:
+        return
+    counts[totals.variant] += count
+    for variant, weight in weights.items():
+        promised[variant] += count * weight / whole

@@ -1,0 +1,90 @@
+"""Plots: what the script draws, with no more digits than a pixel shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from openfeature_triton.dashboard.report import Report
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES
+
+_MAX_POINTS = 400
+
+
+def plots(report: Report) -> dict[str, Any]:
+    """Give the plots of an experiment's page by name; one that has nothing to show is not there."""
+    found = {
+        "effect": _effect(report),
+        "latency": _latency(report),
+        "exposures": _exposures(report),
+    }
+    return {name: plot for name, plot in found.items() if plot is not None}
+
+
+def _effect(report: Report) -> dict[str, Any] | None:
+    if report.analysis is None:
+        return None
+    metric = next((each.primary.metric for each in report.analysis.variants), "")
+    is_share = metric in RATES or metric.startswith(LATENCY)
+    scale, unit = (100.0, "points" if metric in RATES else "%") if is_share else (1.0, "")
+    lines = []
+    for variant, looks in report.looks.items():
+        if len(looks) < 2:
+            continue
+        kept = _thinned(looks)
+        lines.append(
+            {
+                "variant": variant,
+                "time": [_time(each.time) for each in kept],
+                "value": [_digits(each.value * scale) for each in kept],
+                "low": [_digits(each.low * scale) for each in kept],
+                "high": [_digits(each.high * scale) for each in kept],
+            }
+        )
+    return {"metric": metric, "unit": unit, "lines": lines} if lines else None
+
+
+def _latency(report: Report) -> list[dict[str, Any]] | None:
+    lines = [
+        {
+            "variant": curve.variant,
+            "control": curve.variant == report.line.definition.control,
+            "latency_ms": [_digits(value) for value in curve.latency_ms],
+            "share": [round(value, 5) for value in curve.share],
+        }
+        for curve in report.curves
+    ]
+    return lines or None
+
+
+def _exposures(report: Report) -> list[dict[str, Any]] | None:
+    lines = []
+    for each in report.exposed:
+        if len(each.times) < 2 or not any(each.counts):
+            continue
+        kept = _thinned(tuple(zip(each.times, each.counts, each.promised, strict=True)))
+        lines.append(
+            {
+                "variant": each.variant,
+                "control": each.variant == report.line.definition.control,
+                "time": [_time(time) for time, _, _ in kept],
+                "count": [count for _, count, _ in kept],
+                "promised": [round(promised) for _, _, promised in kept],
+            }
+        )
+    return lines or None
+
+
+def _thinned(points: Sequence[Any]) -> list[Any]:
+    """Give every so manieth point and the last, so that a long experiment's page stays small."""
+    every = -(-len(points) // _MAX_POINTS)
+    return [*points[:-1:every], points[-1]]
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.5g}")
