@@ -85,18 +85,31 @@ def hash_text_v3(before: bytes, text: str) -> int | None:
 def unit_hash_v3(flag_key: str) -> HashOf:
     """The hash of a targeting key for one flag: the CBOR of [flag key, targeting key]."""
     before = b"\x82" + cbor2.dumps(flag_key)
-    heads, digest = _TEXT_HEADS, mmh3_32_uintdigest
 
     def hash_of(targeting_key: Any) -> int | None:
         if not targeting_key or not isinstance(targeting_key, str):
             return None
-        try:
-            encoded = targeting_key.encode()
-            return digest(before + heads[len(encoded)] + encoded)
-        except (IndexError, UnicodeEncodeError):
-            return hash_text_v3(before, targeting_key)
+        return hash_text_v3(before, targeting_key)
 
     return hash_of
+
+
+def by_unit_v3(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
+    """A split by the targeting key as one function of (attributes, targeting key)."""
+    before, hash_of = b"\x82" + cbor2.dumps(flag_key), unit_hash_v3(flag_key)
+    heads, digest, bisect, (ends, variants) = _TEXT_HEADS, mmh3_32_uintdigest, bisect_right, split
+
+    def run(_: Any, targeting_key: Any) -> Any:
+        if not targeting_key:
+            return None
+        try:
+            encoded = targeting_key.encode()
+            return variants[bisect(ends, digest(before + heads[len(encoded)] + encoded))]
+        except (AttributeError, IndexError, UnicodeEncodeError):  # no text, a long one, half a pair
+            hashed = hash_of(targeting_key)
+            return None if hashed is None else split.variant(hashed)
+
+    return run
 
 
 def split_v3(shares: Sequence[Any]) -> Split | None:
@@ -130,6 +143,19 @@ def unit_hash_v2(flag_key: str) -> HashOf:
         return digest(before + targeting_key.encode())
 
     return hash_of
+
+
+def by_unit_v2(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
+    """A split by the targeting key as one function of (attributes, targeting key)."""
+    before = flag_key.encode()
+    digest, bisect, (ends, variants) = mmh3_32_uintdigest, bisect_right, split
+
+    def run(_: Any, targeting_key: Any) -> Any:
+        if not targeting_key or not isinstance(targeting_key, str):
+            return None
+        return variants[bisect(ends, digest(before + targeting_key.encode()))]
+
+    return run
 
 
 def split_v2(shares: Sequence[Any]) -> Split | None:

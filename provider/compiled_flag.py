@@ -69,7 +69,8 @@ class CompiledFlag:
             result = run(attributes, targeting_key)
         except Exception as error:  # noqa: BLE001 - json-logic raises whatever a rule provokes
             return failure(ErrorCode.PARSE_ERROR, f"flag {self.key!r}: {type(error).__name__}")
-        return self.outcome(result)
+        found = self._outcomes.get(result) if type(result) is str else None
+        return found or self.outcome(result)
 
     def outcome(self, result: Any) -> Outcome:
         """The outcome of what the targeting gave."""
@@ -77,8 +78,7 @@ class CompiledFlag:
             return self._default
         if result is True or result is False:
             result = "true" if result else "false"
-        found = self._outcomes.get(result) if type(result) is str else None
-        return found or self._outcomes.get(str(result)) or _unknown_variant(str(result))
+        return self._outcomes.get(str(result)) or _unknown_variant(str(result))
 
 
 def failure(code: ErrorCode, message: str) -> Outcome:

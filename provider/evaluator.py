@@ -13,9 +13,8 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, Reason
 
 from openfeature_triton.flagd_config import Document
 from openfeature_triton.flagd_config.give_way import GiveWay
+from openfeature_triton.provider.catalogue import Catalogue
 from openfeature_triton.provider.compiled_flag import CompiledFlag, Metadata, Outcome
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Evaluator:
@@ -28,10 +27,16 @@ class Evaluator:
     def __init__(self, document: Document, previous: Evaluator | None = None) -> None:
         self.document = document
         self.flags: Mapping[str, CompiledFlag] = _compiled(document, previous)
-        self.catalogue = {
-            each.task_type: document.of_task(each.task_type)
-            for each in document.experiments.values()
-        }
+        self.catalogue = Catalogue(document, self.flags)
+
+    def resolve(
+        self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[Any]:
+        """Evaluate one flag; an error is in the details beside the caller's default, not raised."""
+        flag = self.flags.get(key)
+        if flag is None:
+            return not_found(key, default)
+        return details(flag, evaluate(flag, context), flag_type, default)
 
     def uncompiled(self) -> Mapping[str, int]:
         """How often which operators are left to the reference implementation."""
@@ -40,21 +45,12 @@ class Evaluator:
             total.update(flag.uncompiled)
         return total
 
-    def resolve(
-        self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
-    ) -> FlagResolutionDetails[Any]:
-        """Evaluate one flag; an error is in the details beside the caller's default, not raised."""
-        flag = self.flags.get(key)
-        if flag is None:
-            return failed(default, ErrorCode.FLAG_NOT_FOUND, f"Flag with key {key} not present.")
-        return details(flag, self.evaluate(flag, context), flag_type, default)
 
-    @staticmethod
-    def evaluate(flag: CompiledFlag, context: EvaluationContext | None) -> Outcome:
-        """What a flag gives in a context."""
-        if context is None:
-            return flag.evaluate(_EMPTY, None)
-        return flag.evaluate(context.attributes, context.targeting_key)
+def evaluate(flag: CompiledFlag, context: EvaluationContext | None) -> Outcome:
+    """What a flag gives in a context."""
+    if context is None:
+        return flag.evaluate({}, None)
+    return flag.evaluate(context.attributes, context.targeting_key)
 
 
 def details(
@@ -73,9 +69,12 @@ def details(
         value = outcome.value if outcome.plain else _copy(outcome.value)
     if flag_type is FlagType.FLOAT and isinstance(value, int):
         value = float(value)
-    return FlagResolutionDetails(
-        value, reason=outcome.reason, variant=outcome.variant, flag_metadata=flag.metadata
-    )
+    return FlagResolutionDetails(value, None, None, outcome.reason, outcome.variant, flag.metadata)
+
+
+def not_found(key: str, default: Any) -> FlagResolutionDetails[Any]:
+    """The caller's default for a flag that the document does not have."""
+    return failed(default, ErrorCode.FLAG_NOT_FOUND, f"there is no flag {key!r}")
 
 
 def failed(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:

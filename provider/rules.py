@@ -18,14 +18,14 @@ from json_logic.builtins import not_, op_equals, op_in, to_bool
 from openfeature.contrib.tools.flagd.core.targeting.custom_ops import normalize_version
 
 from openfeature_triton.provider.bucketing import (
-    HashOf,
     Split,
+    by_unit_v2,
+    by_unit_v3,
     hash_v2,
     hash_v3,
     split_v2,
     split_v3,
     unit_hash_v2,
-    unit_hash_v3,
 )
 from openfeature_triton.provider.operators import OPERATORS, PURE, Operator
 
@@ -57,13 +57,17 @@ def constant(value: Any) -> Node:
 
 
 class RuleCompiler:
-    """Compiles the rules of one flag for one generation of bucketing, "v2" or "v3"."""
+    """Compiles the rules of one flag for one generation of bucketing, "v2" or "v3".
+
+    `reads` tells afterwards whether anything that was compiled looks at a request's attributes.
+    """
 
     def __init__(self, flag_key: str, bucketing: str, uncompiled: Counter[str]) -> None:
         self._flag_key = flag_key
         self._v3 = bucketing == "v3"
         self._operators = OPERATORS[bucketing]
         self._uncompiled = uncompiled
+        self.reads = False
 
     def compile(self, rule: Any) -> Node:
         """Compile one rule; never raises: what fails, fails when it is run, as in the reference."""
@@ -91,6 +95,7 @@ class RuleCompiler:
     def _reference(self, rule: dict[str, Any], name: str) -> Node:
         """Leave a rule to the reference implementation, with the data that it wants."""
         self._uncompiled[name] += 1
+        self.reads = True
         operators, flag_key = self._operators, self._flag_key
 
         def run(attributes: Attributes, key: str | None) -> Any:
@@ -144,6 +149,7 @@ class RuleCompiler:
         first, *rest = named.split(".")
         if first == _FLAGD:
             return self._flagd_property(rest, default)
+        self.reads = self.reads or first != _UNIT
         if rest:
             return Node(_read_deep(first, rest, default.run))
         if default.constant and default.value is None:
@@ -211,18 +217,16 @@ class RuleCompiler:
         nodes = [self.compile(argument) for argument in arguments]
         if not nodes:
             return constant(None)
-        by_unit = isinstance(arguments[0], list)
-        shares = nodes if by_unit else nodes[1:]
+        shorthand = isinstance(arguments[0], list)
+        shares = nodes if shorthand else nodes[1:]
         if not all(share.constant for share in shares):
             return Node(self._fractional_at_once(nodes))
         read = split_v3 if self._v3 else split_v2
         split = read([share.value for share in shares])
-        if by_unit or (not self._v3 and nodes[0].constant and nodes[0].value is None):
-            return constant(None) if split is None else Node(_by_unit(self._unit_hash(), split))
+        if shorthand or (not self._v3 and nodes[0].constant and nodes[0].value is None):
+            by_unit = by_unit_v3 if self._v3 else by_unit_v2
+            return constant(None) if split is None else Node(by_unit(self._flag_key, split))
         return self._by_value(nodes, split)
-
-    def _unit_hash(self) -> HashOf:
-        return (unit_hash_v3 if self._v3 else unit_hash_v2)(self._flag_key)
 
     def _by_value(self, nodes: list[Node], split: Split | None) -> Node:
         """A split by the value of an expression."""
@@ -239,7 +243,7 @@ class RuleCompiler:
         return Node(run)
 
     def _hash_value_v2(self) -> Callable[[Any, str | None], int | None]:
-        unit_hash = self._unit_hash()
+        unit_hash = unit_hash_v2(self._flag_key)
 
         def hash_of(by: Any, key: str | None) -> int | None:
             if isinstance(by, str):
@@ -530,14 +534,3 @@ def _sem_ver_against(subject: Node, operator: str, wanted: Any) -> Node:
 
 def _hash_value_v3(by: Any, _: str | None) -> int | None:
     return hash_v3(by)
-
-
-def _by_unit(hash_of: HashOf, split: Split) -> Run:
-    """A split by the targeting key."""
-    variant = split.variant
-
-    def run(_: Attributes, key: str | None) -> Any:
-        hashed = hash_of(key)
-        return None if hashed is None else variant(hashed)
-
-    return run

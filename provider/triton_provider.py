@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from openfeature.evaluation_context import EvaluationContext
@@ -18,10 +19,11 @@ from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
-from openfeature_triton.provider.catalogue import Match, first_match
+from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.provider.catalogue import Assignment
 from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.errors import FlagSourceError
-from openfeature_triton.provider.evaluator import Evaluator, failed
+from openfeature_triton.provider.evaluator import Evaluator, details, evaluate, failed, not_found
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.generation import (
@@ -92,6 +94,7 @@ class TritonProvider(AbstractProvider):
         self._strict = strict
         self._generation: GenerationCheck | None = None
         self._events = ProviderEvents(self)
+        self._described: dict[str, tuple[Service | None, FrozenDict[str, str]]] = {}
         self._announced: set[tuple[str, str]] = set()
         self._track_failures = 0
 
@@ -338,12 +341,42 @@ class TritonProvider(AbstractProvider):
             if self._track_failures == 1:
                 _log.warning("a tracking event was not taken; the request goes on", exc_info=True)
 
-    def match(self, task_type: str, context: EvaluationContext) -> Match | RouteReason:
+    def match(self, task_type: str, context: EvaluationContext) -> Assignment | RouteReason:
         """The experiment of a task type that takes a request, or the reason why none does."""
         evaluator = self._evaluator
         if evaluator is None:
-            return RouteReason.NOT_READY if self._other is None else RouteReason.NO_EXPERIMENT
-        return first_match(evaluator, task_type, _enriched(evaluator.document, context))
+            return self._not_ready()
+        context = _enriched(evaluator.document, context)
+        return evaluator.catalogue.match(task_type, context)
+
+    def route(
+        self,
+        task_type: str,
+        language: str,
+        targeting_key: str | None,
+        attributes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Assignment | RouteReason:
+        """The assignment of a request without the SDK: no hook runs, no exposure is counted.
+
+        Gives the reason if no experiment takes the request, or if the one that does names a
+        service that can't be used. Never raises.
+        """
+        evaluator = self._evaluator
+        if evaluator is None:
+            return self._not_ready()
+        if evaluator.document.context:
+            attributes = {**evaluator.document.context, **attributes}
+        found = evaluator.catalogue.assign(task_type, language, targeting_key, attributes)
+        if type(found) is not Assignment:
+            return found
+        service = self.services.get(found.service_id)
+        if service is None:
+            return RouteReason.UNKNOWN_SERVICE
+        return found if service.published else RouteReason.UNPUBLISHED_SERVICE
+
+    def _not_ready(self) -> RouteReason:
+        """Why there is no catalogue; another provider's flags make none."""
+        return RouteReason.NOT_READY if self._other is None else RouteReason.NO_EXPERIMENT
 
     # From a variant to its service
 
@@ -351,17 +384,37 @@ class TritonProvider(AbstractProvider):
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
         evaluator = self._evaluator
-        if self._other is not None:
-            details = self._other.resolve(flag_type, key, default, context)
-        elif evaluator is None:
+        if evaluator is None:
+            if self._other is not None:
+                return self._resolve_by(self._other, flag_type, key, default, context)
             return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
-        else:
-            if evaluator.document.context:
-                context = _enriched(evaluator.document, context or EvaluationContext())
-            details = evaluator.resolve(flag_type, key, default, context)
-        if flag_type is FlagType.OBJECT and details.variant is not None:
-            return self._with_service(key, default, details)
-        return details
+        if evaluator.document.context:
+            context = _enriched(evaluator.document, context or EvaluationContext())
+        flag = evaluator.flags.get(key)
+        if flag is None:
+            return not_found(key, default)
+        outcome = evaluate(flag, context)
+        if flag_type is FlagType.OBJECT and outcome.service_id is not None:
+            found: FlagResolutionDetails[Any] = FlagResolutionDetails(
+                None, None, None, outcome.reason, outcome.variant, flag.metadata
+            )
+            return self._with_service(outcome.service_id, key, default, found)
+        return details(flag, outcome, flag_type, default)
+
+    def _resolve_by(
+        self,
+        other: ProviderFlags,
+        flag_type: FlagType,
+        key: str,
+        default: Any,
+        context: EvaluationContext | None,
+    ) -> FlagResolutionDetails[Any]:
+        """Let another provider evaluate, and put the service that it names in its place."""
+        found = other.resolve(flag_type, key, default, context)
+        service_id = named_service(found.value)
+        if flag_type is not FlagType.OBJECT or found.variant is None or service_id is None:
+            return found
+        return self._with_service(service_id, key, default, found)
 
     def _resolve_object(
         self, key: str, default: Any, context: EvaluationContext | None
@@ -380,24 +433,22 @@ class TritonProvider(AbstractProvider):
         return details
 
     def _with_service(
-        self, key: str, default: Any, details: FlagResolutionDetails[Any]
+        self,
+        service_id: str,
+        key: str,
+        default: Any,
+        found: FlagResolutionDetails[Any],
     ) -> FlagResolutionDetails[Any]:
         """Put the service in the place of the `{"service": id}` that names it."""
-        service_id = named_service(details.value)
-        if service_id is None:
-            return details
         service = self.services.get(service_id)
         if service is None or not service.published:
-            state = "unknown to the registry" if service is None else "not published"
-            unusable = failed(
-                default,
-                ErrorCode.GENERAL,
-                f"flag {key!r}, variant {details.variant!r}: service {service_id!r} is {state}",
-            )
-            unusable.flag_metadata = details.flag_metadata
-            return unusable
-        details.value = _described(service)
-        return details
+            return _unusable(service_id, service, key, default, found)
+        described, value = self._described.get(service_id, _NOTHING)
+        if described is not service:
+            value = _describe(service)
+            self._described[service_id] = (service, value)
+        found.value = value
+        return found
 
 
 def _source_of(
@@ -418,15 +469,35 @@ def _enriched(document: Document, context: EvaluationContext) -> EvaluationConte
     return EvaluationContext(context.targeting_key, {**document.context, **context.attributes})
 
 
-def _described(service: Service) -> dict[str, str]:
+_NOTHING: tuple[Service | None, FrozenDict[str, str]] = (None, FrozenDict())
+
+
+def _unusable(
+    service_id: str,
+    service: Service | None,
+    key: str,
+    default: Any,
+    found: FlagResolutionDetails[Any],
+) -> FlagResolutionDetails[Any]:
+    """The caller's default, since the variant's service can't be used."""
+    state = "unknown to the registry" if service is None else "not published"
+    message = f"flag {key!r}, variant {found.variant!r}: service {service_id!r} is {state}"
+    unusable = failed(default, ErrorCode.GENERAL, message)
+    unusable.flag_metadata = found.flag_metadata
+    return unusable
+
+
+def _describe(service: Service) -> FrozenDict[str, str]:
     """What a flag's value may tell of a service: all but its credential."""
-    return {
-        "service_id": service.service_id,
-        "url": service.url,
-        "protocol": service.protocol,
-        "model_name": service.model_name,
-        "model_version": service.model_version,
-    }
+    return FrozenDict(
+        {
+            "service_id": service.service_id,
+            "url": service.url,
+            "protocol": service.protocol,
+            "model_name": service.model_name,
+            "model_version": service.model_version,
+        }
+    )
 
 
 def _phase_details(experiment: Experiment) -> TrackingEventDetails:

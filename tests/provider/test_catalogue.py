@@ -1,0 +1,185 @@
+"""The catalogue: which experiment takes a request, found without asking each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagType, Reason
+
+from openfeature_triton.flagd_config import Document, parse_document
+from openfeature_triton.provider import RouteReason, Service, TritonProvider
+from openfeature_triton.provider.catalogue import Assignment
+from openfeature_triton.provider.evaluator import Evaluator
+from openfeature_triton.provider.guards import guarded
+from tests.provider.evaluations import reference
+from tests.provider.flag_strategies import conditions
+
+LANGUAGES = ("hi", "ta", "en", "")
+TASK: Any = {"==": [{"var": "task_type"}, "nmt"]}
+SPLIT: Any = {"fractional": [["control", 50], ["treatment", 50]]}
+
+language_tests = st.one_of(
+    st.sampled_from(LANGUAGES).map(lambda text: {"==": [{"var": "language"}, text]}),
+    st.sampled_from(LANGUAGES).map(lambda text: {"===": [text, {"var": ["language"]}]}),
+    st.lists(st.sampled_from(LANGUAGES)).map(lambda texts: {"in": [{"var": "language"}, texts]}),
+    st.sampled_from(LANGUAGES).map(lambda text: {"starts_with": [{"var": "language"}, text]}),
+    st.just({"in": [{"var": "language"}, ["hi", None]]}),
+)
+all_tests = st.one_of(
+    language_tests,
+    language_tests,
+    st.lists(language_tests, min_size=1, max_size=2).map(lambda tests: {"or": tests}),
+    st.just(TASK),
+    st.just({"in": [{"var": "task_type"}, ["asr", "nmt"]]}),
+    st.just({"==": [{"var": "task_type"}, "asr"]}),
+    st.just({"/": [1, 0]}),
+    conditions.filter(lambda rule: "$ref" not in json.dumps(rule)),
+)
+targetings = st.one_of(
+    st.lists(all_tests, min_size=1, max_size=4).map(lambda tests: {"if": [{"and": tests}, SPLIT]}),
+    all_tests.map(lambda test: {"if": [test, SPLIT]}),
+    all_tests.map(lambda test: {"?:": [test, SPLIT, None]}),
+    all_tests.map(lambda test: {"if": [test, SPLIT, "control"]}),
+    all_tests.map(lambda test: {"and": [test, SPLIT]}),
+    st.just(SPLIT),
+)
+texts = st.sampled_from(LANGUAGES)
+asked = st.tuples(
+    st.sampled_from(("nmt", "asr")),
+    st.one_of(texts, texts, texts, st.sampled_from(("fr", None, 1))),
+    st.sampled_from(("r-1", "r-2", "größe", "", None)),
+    st.sampled_from(("free", "gold", None)),
+)
+
+
+def document(targetings_of: list[Any], bucketing: str = "v3", **changes: Any) -> Document:
+    """Experiments of the task nmt with these targetings, first to last."""
+    flags = {
+        f"experiment-{number:04}": {
+            "state": "ENABLED",
+            "variants": {"control": {"service": "nmt-1"}, "treatment": {"service": "nmt-2"}},
+            "defaultVariant": None,
+            "targeting": targeting,
+            "metadata": {"experiment": True, "task_type": "nmt", "control": "control"},
+            **changes,
+        }
+        for number, targeting in enumerate(targetings_of)
+    }
+    return parse_document(json.dumps({"flags": flags}), source="made", bucketing=bucketing)
+
+
+def one_by_one(read: Document, context: EvaluationContext) -> tuple[str, str] | RouteReason:
+    """Offer a request to all experiments in turn, with the reference's evaluation."""
+    reason = RouteReason.NO_MATCH
+    for key in read.experiments:
+        flagd = read.as_flagd()["flags"][key]
+        found = reference({"flags": {key: flagd}})(FlagType.OBJECT, key, {}, context)
+        if found.error_code is not None:
+            reason = RouteReason.FLAG_ERROR
+        elif found.reason == Reason.TARGETING_MATCH and found.variant is not None:
+            return key, found.variant
+    return reason
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a strategy
+@settings(
+    deadline=None, derandomize=True, max_examples=400, suppress_health_check=list(HealthCheck)
+)
+@given(rules=st.lists(targetings, min_size=1, max_size=4), says=asked)
+def test_the_first_that_matches_wins_as_if_each_were_asked(
+    rules: list[Any], says: tuple[str, Any, Any, Any]
+) -> None:
+    """The index by language changes nothing: same experiment, or same reason for none."""
+    task_type, language, key, tier = says
+    read = document(rules)
+    attributes = {"task_type": task_type, "language": language, "tier": tier}
+    context = EvaluationContext(key, attributes)
+    wanted = one_by_one(read, context)
+    found = Evaluator(read).catalogue.match("nmt", context)
+    if isinstance(found, Assignment):
+        assert (found.experiment, found.variant) == wanted
+    else:
+        assert found is wanted
+
+
+def test_a_guard_is_taken_off_only_where_it_stands_first() -> None:
+    """What stands before a guard might fail, and must be asked; what follows is kept."""
+    hindi = {"in": [{"var": "language"}, ["hi"]]}
+    odd = {"/": [1, {"var": "n"}]}
+    first = guarded({"if": [{"and": [TASK, hindi, odd]}, SPLIT]})
+    assert first.allowed == {"task_type": frozenset({"nmt"}), "language": frozenset({"hi"})}
+    assert first.rule == {"if": [{"and": [True, True, odd]}, SPLIT]}
+    later = guarded({"if": [{"and": [TASK, odd, hindi]}, SPLIT]})
+    assert later.allowed == {"task_type": frozenset({"nmt"})}
+    assert later.rule == {"if": [{"and": [True, odd, hindi]}, SPLIT]}
+
+
+def test_two_guards_on_one_attribute_must_both_hold() -> None:
+    """Only the languages that pass both remain."""
+    found = guarded(
+        {
+            "if": [
+                {
+                    "and": [
+                        {"in": [{"var": "language"}, ["hi", "ta"]]},
+                        {"in": [{"var": "language"}, ["ta", "en"]]},
+                    ]
+                },
+                SPLIT,
+            ]
+        }
+    )
+    assert found.allowed == {"language": frozenset({"ta"})}
+
+
+def service(service_id: str, *, published: bool = True) -> Service:
+    """A service of the task."""
+    return Service(service_id, "nmt", "127.0.0.1:1", service_id, published=published)
+
+
+def made(services: dict[str, Service], read: Document) -> TritonProvider:
+    """A provider with a document in force and no source."""
+    provider = TritonProvider("unread.json", services)
+    provider.on_document(read)
+    return provider
+
+
+def test_a_route_is_what_the_sdk_would_evaluate() -> None:
+    """The way without the SDK gives the same variant, phase and service to each targeting key."""
+    read = document([{"if": [{"and": [TASK, {"==": [{"var": "tier"}, "gold"]}]}, SPLIT]}])
+    provider = made({"nmt-1": service("nmt-1"), "nmt-2": service("nmt-2")}, read)
+    assert provider.route("nmt", "hi", "r-1") is RouteReason.NO_MATCH
+    assert provider.route("asr", "hi", "r-1", {"tier": "gold"}) is RouteReason.NO_EXPERIMENT
+    for number in range(200):
+        key = f"r-{number}"
+        found = provider.route("nmt", "hi", key, {"tier": "gold"})
+        context = EvaluationContext(key, {"task_type": "nmt", "language": "hi", "tier": "gold"})
+        details = provider.resolve_object_details("experiment-0000", {}, context)
+        assert isinstance(found, Assignment)
+        assert isinstance(details.value, dict)
+        assert found == (
+            "experiment-0000",
+            details.flag_metadata["phase"],
+            details.variant,
+            details.value["service_id"],
+        )
+
+
+def test_a_route_never_leads_to_a_service_that_cannot_be_used() -> None:
+    """The reason says what is wrong with it; before the first document it says that too."""
+    read = document([{"if": [TASK, {"fractional": [["control", 1]]}]}])
+    unpublished = {"nmt-1": service("nmt-1", published=False)}
+    assert made(unpublished, read).route("nmt", "", "r") is RouteReason.UNPUBLISHED_SERVICE
+    assert made({}, read).route("nmt", "", "r") is RouteReason.UNKNOWN_SERVICE
+    assert TritonProvider("unread.json", {}).route("nmt", "", "r") is RouteReason.NOT_READY
+
+
+def test_a_disabled_experiment_is_not_in_the_catalogue() -> None:
+    """It takes nobody, and others are still asked."""
+    read = document([{"if": [TASK, SPLIT]}], state="DISABLED")
+    assert made({}, read).route("nmt", "", "r") is RouteReason.NO_EXPERIMENT
