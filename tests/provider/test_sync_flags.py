@@ -6,97 +6,16 @@ is found (`FLAGD` or the PATH).
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openfeature import api
-from openfeature.client import OpenFeatureClient
-from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
-from openfeature_triton.provider import LastGood, SyncFlags, SyncSettings, TritonProvider
-from tests.flagd_servers import Flagd, eventually, flagd_binary
-
-EMPTY = '{"flags": {}}'
-READY = ProviderEvent.PROVIDER_READY
-STALE = ProviderEvent.PROVIDER_STALE
-ERROR = ProviderEvent.PROVIDER_ERROR
-CHANGED = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
-
-
-def flags(**values: Any) -> str:
-    """A document with one plain flag for each value."""
-    return json.dumps(
-        {
-            "flags": {
-                key: {"state": "ENABLED", "variants": {"v": value}, "defaultVariant": "v"}
-                for key, value in values.items()
-            }
-        }
-    )
-
-
-ONE, TWO = flags(word="one"), flags(word="two", other="three")
-
-
-class World:
-    """A server, a provider that follows it, and everything that the provider told."""
-
-    def __init__(self, file: Path, *, real: bool = False, **server: Any) -> None:
-        file.write_text(ONE, encoding="utf-8")
-        self.flagd = Flagd(file, real=real, **server)
-        self.events: list[tuple[ProviderEvent, EventDetails]] = []
-        self.provider: TritonProvider | None = None
-
-    def connect(
-        self, last_good: LastGood | None = None, domain: str | None = None, **settings: Any
-    ) -> OpenFeatureClient:
-        """Register a provider and wait for its start; raises what that raises."""
-        given = {
-            "host": "127.0.0.1",
-            "port": self.flagd.port,
-            "deadline_ms": 3_000,
-            "retry_grace_period": 1.5,
-            "heartbeat_s": 0.3,
-            "answer_timeout_s": 0.7,
-            **settings,
-        }
-        source = SyncFlags(SyncSettings(**given), last_good=last_good)
-        self.provider = TritonProvider(source, {})
-        client = api.get_client(domain)
-        for event in ProviderEvent:
-            client.add_handler(event, self._remember(event))
-        api.set_provider_and_wait(self.provider, domain)
-        return client
-
-    def _remember(self, event: ProviderEvent) -> Callable[[EventDetails], None]:
-        return lambda details: self.events.append((event, details))
-
-    def wait(self, event: ProviderEvent, after: int = 0) -> EventDetails:
-        """Wait for an event that was told after the first so many."""
-        told: list[EventDetails] = []
-
-        def seen() -> bool:
-            told[:] = [details for kind, details in self.events[after:] if kind is event]
-            return bool(told)
-
-        eventually(seen)
-        return told[0]
-
-
-def threads() -> list[str]:
-    """The names of our own threads."""
-    return [each.name for each in threading.enumerate() if each.name.startswith("oft-")]
-
-
-def word(client: OpenFeatureClient) -> str:
-    """The flag that the tests look at."""
-    return client.get_string_value("word", "own")
+from tests.flagd_servers import flagd_binary
+from tests.provider.sync_world import CHANGED, EMPTY, ERROR, READY, STALE, TWO, World, threads, word
 
 
 @pytest.fixture(params=["double", "flagd"])
@@ -105,17 +24,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "flagd":
         flagd_binary()
     world = World(tmp_path / "flags.json", real=request.param == "flagd")
-    yield world
-    api.shutdown()
-    world.flagd.kill()
-    assert not threads()
-
-
-@pytest.fixture
-def double(tmp_path: Path) -> Iterator[World]:
-    """A server that sends whatever its file holds, started."""
-    world = World(tmp_path / "flags.json")
-    world.flagd.start()
     yield world
     api.shutdown()
     world.flagd.kill()
