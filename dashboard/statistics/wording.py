@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from openfeature_triton.dashboard.statistics.rollups import ERROR_RATE, LATENCY, SUCCESS_RATE
 
 
@@ -20,47 +22,41 @@ def effect_in_words(
     name = variant[:1].upper() + variant[1:]
     if value is None or low is None or high is None:
         return f"{name} can't be compared with control yet"
+    effect = Spoken(value, low, high)
     if metric in (SUCCESS_RATE, ERROR_RATE):
-        sign = 1 if metric == ERROR_RATE else -1
-        return _failures(name, *sorted_ends(sign * value, sign * low, sign * high))
+        points = effect.scaled(100 if metric == ERROR_RATE else -100)
+        size, word, interval = points.said("more", "less", ".1f")
+        return f"{name} fails {size} points {word} often than control (95 % interval {interval})"
     if metric == LATENCY:
-        return _speed(name, value, low, high)
-    word = "higher" if value >= 0 else "lower"
-    shown, ends = _flipped(value, low, high, 1.0)
-    return (
-        f"{name}'s {metric.replace('_', ' ')} is {shown:.3g} {word} than control's "
-        f"(95 % interval {ends[0]:.3g} to {ends[1]:.3g})"
-    )
+        size, word, interval = effect.scaled(100).said("slower", "faster", ".1f")
+        return f"{name} is {size} % {word} than control (95 % interval {interval} %)"
+    size, word, interval = effect.said("higher", "lower", ".3g")
+    shown = metric.replace("_", " ")
+    return f"{name}'s {shown} is {size} {word} than control's (95 % interval {interval})"
 
 
-def _failures(name: str, value: float, low: float, high: float) -> str:
-    word = "more" if value >= 0 else "less"
-    shown, ends = _flipped(value, low, high, 100.0)
-    places = 1 if shown >= 0.1 else 2
-    return (
-        f"{name} fails {shown:.{places}f} points {word} often than control "
-        f"(95 % interval {ends[0]:.{places}f} to {ends[1]:.{places}f})"
-    )
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An effect and its interval on their way into a sentence."""
 
+    value: float
+    low: float
+    high: float
 
-def _speed(name: str, value: float, low: float, high: float) -> str:
-    word = "slower" if value >= 0 else "faster"
-    shown, ends = _flipped(value, low, high, 100.0)
-    return (
-        f"{name} is {shown:.1f} % {word} than control "
-        f"(95 % interval {ends[0]:.1f} to {ends[1]:.1f} %)"
-    )
+    def scaled(self, factor: float) -> Spoken:
+        """Give the same in another unit; a negative factor turns it round."""
+        ends = sorted((self.low * factor, self.high * factor))
+        return Spoken(self.value * factor, *ends)
 
+    def said(self, more: str, less: str, form: str) -> tuple[str, str, str]:
+        """Give size, direction and interval, each without a minus sign.
 
-def _flipped(
-    value: float, low: float, high: float, scale: float
-) -> tuple[float, tuple[float, float]]:
-    """Give size and interval in the direction of the effect, so that "less" needs no minus."""
-    if value >= 0:
-        return value * scale, (low * scale, high * scale)
-    return -value * scale, (-high * scale, -low * scale)
-
-
-def sorted_ends(value: float, one: float, other: float) -> tuple[float, float, float]:
-    """Give the value, the lower and the upper end."""
-    return value, min(one, other), max(one, other)
+        An interval on one side of nothing reads "0.9 to 2.7", in the effect's direction; one that
+        holds nothing says both directions: "1.2 less to 0.4 more".
+        """
+        size, word = format(abs(self.value), form), more if self.value >= 0 else less
+        near, far = sorted((abs(self.low), abs(self.high)))
+        if self.low < 0 < self.high:
+            interval = f"{abs(self.low):{form}} {less} to {self.high:{form}} {more}"
+            return size, word, interval
+        return size, word, f"{near:{form}} to {far:{form}}"

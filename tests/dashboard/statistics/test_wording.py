@@ -1,0 +1,47 @@
+"""Effects as sentences: no minus sign, and a direction for each end of an interval that holds 0."""
+
+from __future__ import annotations
+
+import pytest
+
+from openfeature_triton.dashboard.statistics.wording import effect_in_words
+
+
+@pytest.mark.parametrize(
+    ("metric", "effect", "sentence"),
+    [
+        (
+            "success_rate",
+            (0.018, 0.009, 0.027),
+            "Treatment fails 1.8 points less often than control (95 % interval 0.9 to 2.7)",
+        ),
+        (
+            "success_rate",
+            (0.004, -0.004, 0.012),
+            "Treatment fails 0.4 points less often than control "
+            "(95 % interval 1.2 less to 0.4 more)",
+        ),
+        (
+            "error_rate",
+            (0.02, 0.01, 0.03),
+            "Treatment fails 2.0 points more often than control (95 % interval 1.0 to 3.0)",
+        ),
+        (
+            "latency",
+            (-0.33, -0.4, -0.25),
+            "Treatment is 33.0 % faster than control (95 % interval 25.0 to 40.0 %)",
+        ),
+        (
+            "word_accuracy",
+            (-0.0675, -0.162, 0.0273),
+            "Treatment's word accuracy is 0.0675 lower than control's "
+            "(95 % interval 0.162 lower to 0.0273 higher)",
+        ),
+        ("word_accuracy", (None, None, None), "Treatment can't be compared with control yet"),
+    ],
+)
+def test_an_effect_reads_as_a_person_would_say_it(
+    metric: str, effect: tuple[float | None, float | None, float | None], sentence: str
+) -> None:
+    """Direction by word, size by number, the interval beside it."""
+    assert effect_in_words("treatment", metric, *effect) == sentence
