@@ -41,6 +41,7 @@ from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.service_cache import ServiceCache
 from openfeature_triton.provider.settings import ProviderSettings
+from openfeature_triton.provider.telemetry import telemetry_hooks
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class TritonProvider(AbstractProvider):
         self.services = services
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
+        self._hooks = telemetry_hooks()
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
         self._server = server
@@ -168,8 +170,8 @@ class TritonProvider(AbstractProvider):
         return self._source.age_s() if self._source is not None else None
 
     def get_provider_hooks(self) -> list[Hook]:
-        """The hooks of the provider that evaluates, if it is another one."""
-        return self._other.hooks() if self._other is not None else []
+        """The hooks of the provider that evaluates, if it is another one, and telemetry's."""
+        return self._hooks if self._other is None else [*self._other.hooks(), *self._hooks]
 
     @property
     def document(self) -> Document | None:
