@@ -18,7 +18,7 @@ from urllib.parse import quote
 from openfeature.evaluation_context import EvaluationContext
 
 from openfeature_triton.flagd_config import Document, Experiment
-from openfeature_triton.provider.evaluator import Evaluator
+from openfeature_triton.provider.evaluator import Evaluator, evaluate
 
 KEYS = 3
 TRIED = 200
@@ -106,7 +106,7 @@ def _telling(
             f"generation-check-{number}", {"task_type": experiment.task_type, "language": language}
         )
         one, two = (
-            each.evaluate(each.flags[experiment.key], context).variant for each in (ours, theirs)
+            evaluate(each.flags[experiment.key], context).variant for each in (ours, theirs)
         )
         if one is not None and two is not None and one != two:
             yield context, one, two

@@ -20,7 +20,7 @@ from openfeature.provider import ProviderStatus
 
 from openfeature_triton.flagd_config import example, parse_document, read_document
 from openfeature_triton.provider import FileFlags, TritonProvider
-from openfeature_triton.provider.evaluator import Evaluator
+from openfeature_triton.provider.evaluator import Evaluator, evaluate
 from openfeature_triton.provider.generation import GenerationCheck, Ofrep, check_generation
 from tests.flagd_servers import Flagd, eventually, flagd_binary, free_ports
 
@@ -37,7 +37,7 @@ def ofrep(bucketing: str) -> Iterator[str]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))["context"]
             context = EvaluationContext(body.pop("targetingKey"), body)
             flag = evaluator.flags[self.path.rsplit("/", 1)[1]]
-            answer = json.dumps({"variant": evaluator.evaluate(flag, context).variant}).encode()
+            answer = json.dumps({"variant": evaluate(flag, context).variant}).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(answer)))
             self.end_headers()

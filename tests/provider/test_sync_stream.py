@@ -206,11 +206,29 @@ def test_a_child_forked_before_the_start_follows_flagd(world: World) -> None:
     assert in_a_child(check) == 0
 
 
+def kill(world: World) -> None:
+    """The server is gone."""
+    world.flagd.kill()
+    world.wait(STALE)
+
+
+def hang(world: World) -> None:
+    """The server has stopped."""
+    world.flagd.hang()
+    world.wait(STALE)
+
+
+def spoil(world: World) -> None:
+    """The server holds a bad document."""
+    world.flagd.write("null")
+    world.wait(ERROR)
+
+
 STATES: dict[str, Callable[[World], None]] = {
     "connected": lambda _: None,
-    "dead": lambda world: (world.flagd.kill(), world.wait(STALE))[0],
-    "hung": lambda world: (world.flagd.hang(), world.wait(STALE))[0],
-    "bad document": lambda world: (world.flagd.write("null"), world.wait(ERROR))[0],
+    "dead": kill,
+    "hung": hang,
+    "bad document": spoil,
 }
 
 
