@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from openfeature_triton.hooks.dead_letters import DeadLetters
@@ -101,19 +102,14 @@ class Sender:
     def _run(self) -> None:
         due_s = time.monotonic()
         while True:
-            try:
-                request = self._wake.get(timeout=_LOOK_S)
-            except Empty:
-                if time.monotonic() < due_s and not self._has_new_token():
-                    continue
-                request = None
-            if request is not None:
+            with suppress(Empty):
+                request = self._wake.get(timeout=min(_LOOK_S, max(due_s - time.monotonic(), 0)))
                 self._serve(request)
                 if request.stop:
                     return
-                due_s = time.monotonic() + self._flush_s
-            else:
-                due_s = time.monotonic() + self._deliver_all()
+            if time.monotonic() >= due_s or self._has_new_token():
+                wait_s = self._deliver_all()
+                due_s = time.monotonic() + wait_s
                 self._tell(ended=False)
 
     def _tell(self, *, ended: bool) -> None:
@@ -246,10 +242,7 @@ class Sender:
             self._reminded_s = now_s
             _log.warning("InfluxDB still can't be written: %d tries so far", self._failures)
         self.state = answer.verdict.value
-        most_s = MAX_DELAY_S[answer.verdict]
-        if answer.retry_after_s is not None:
-            return min(answer.retry_after_s, most_s)
-        return float(min(most_s, 0.25 * 2 ** min(self._failures, 16)) * random.uniform(0.5, 1))  # noqa: S311
+        return delay_s(answer, self._failures) * random.uniform(0.8, 1)  # noqa: S311
 
     def _end_trouble(self) -> None:
         if self.state != DELIVERING:
@@ -261,3 +254,11 @@ class Sender:
         """Whether there is another token since the last one was refused."""
         is_refused = self.state == Verdict.NOT_ALLOWED.value
         return is_refused and self._influx.read_token() != self._failed_token
+
+
+def delay_s(answer: Answer, failures: int) -> float:
+    """Give how long to wait after an answer that was the n-th failure in a row."""
+    most_s = MAX_DELAY_S[answer.verdict]
+    if answer.retry_after_s is not None:
+        return min(answer.retry_after_s / 0.8, most_s / 0.8)  # obeyed, whatever the jitter
+    return min(most_s, 0.25 * 2.0 ** min(failures, 16))

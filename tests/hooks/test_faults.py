@@ -1,0 +1,359 @@
+"""Faults: in each, what arrived is counted against what was recorded."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series, schema
+from openfeature_triton.hooks.forwarding import ForwardingSink
+from openfeature_triton.hooks.influx_writer import Answer, Verdict
+from openfeature_triton.hooks.sender import delay_s
+from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
+
+CONTROL = Series("e", "p", "control", "control", "asr", "hi")
+QUICK: dict[str, Any] = {
+    "flush_s": 0.05,
+    "spool_s": 0.02,
+    "on_sigterm": False,
+    "raw_points": False,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """Stands for InfluxDB."""
+    with scripted_server() as running:
+        yield running
+
+
+def open_recorder(url: str, folder: Path, **settings: Any) -> Recorder:
+    """Make a recorder that writes often."""
+    given = RecorderSettings.model_validate({**QUICK, "spool": folder, **settings})
+    return Recorder.open(given, InfluxSettings(url=url, deadline_s=0.3))
+
+
+def until(fact: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait until something is so."""
+    deadline_s = time.monotonic() + timeout_s
+    while not fact():
+        assert time.monotonic() < deadline_s, "it never came to be"
+        time.sleep(0.01)
+
+
+def arrived(server: ScriptedServer) -> float:
+    """How many outcomes the server has been told of."""
+    return server.total(schema.LIGHT, schema.REQUESTS)
+
+
+def test_a_refusing_server_that_returns_gets_all(tmp_path: Path) -> None:
+    """Nobody listens for a while, under load; the first point comes as soon as somebody does."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    recorder = open_recorder(f"http://127.0.0.1:{port}", tmp_path)
+    for _ in range(150):
+        recorder.record(CONTROL, 10.0)
+        time.sleep(0.01)
+    assert recorder.stats().delivery.state == Verdict.UNREACHABLE.value
+    with scripted_server(port) as server:
+        until(lambda: arrived(server) == 150)
+        assert recorder.close()
+        assert recorder.stats().delivered == 150
+
+
+def _never(reply: Reply, _: Received) -> None:
+    reply.server.ending.wait()
+
+
+def _drip(reply: Reply, _: Received) -> None:
+    reply.wfile.write(b"HTTP/1.1 204 No Content\r\nX: ")
+    while not reply.server.ending.wait(0.02):
+        reply.wfile.write(b"x")
+
+
+def _store_and_cut(reply: Reply, received: Received) -> None:
+    reply.keep(received.lines)
+    reply.cut()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        _never,
+        _drip,
+        _store_and_cut,
+        lambda reply, _: reply.answer(503),
+        lambda reply, _: reply.answer(429, Retry_After="1"),
+        lambda reply, _: reply.answer(404, '{"code": "not found", "message": "no bucket"}'),
+    ],
+    ids=["never", "drips", "stores-and-cuts", "503", "429", "404"],
+)
+def test_trouble_that_ends_costs_no_outcome(
+    server: ScriptedServer, tmp_path: Path, script: Callable[[Reply, Received], None]
+) -> None:
+    """Each outcome is counted once, whether the server had stored it before or not."""
+    server.script = script
+    recorder = open_recorder(server.url, tmp_path)
+    for _ in range(60):
+        recorder.record(CONTROL, 10.0)
+        time.sleep(0.005)
+    until(lambda: recorder.stats().delivery.failed_requests)
+    server.script = Reply.store
+    assert recorder.close(20)
+    assert arrived(server) == 60
+    stats = recorder.stats()
+    assert (stats.recorded, stats.delivered, stats.dropped) == (60, 60, {})
+
+
+def test_a_refused_token_is_replaced_without_restart(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """All that was recorded meanwhile arrives with the new one."""
+
+    def guarded(reply: Reply, received: Received) -> None:
+        if received.token == "Token good":
+            reply.store(received)
+        else:
+            reply.answer(401, '{"code": "unauthorized", "message": "unauthorized access"}')
+
+    server.script = guarded
+    path = tmp_path / "token"
+    path.write_text("bad")
+    influx = InfluxSettings(url=server.url, token_file=path)
+    recorder = Recorder.open(RecorderSettings(**QUICK, spool=tmp_path / "spool"), influx)
+    recorder.record(CONTROL, 10.0)
+    until(lambda: recorder.stats().delivery.state == Verdict.NOT_ALLOWED.value)
+    path.write_text("good")
+    until(lambda: arrived(server) == 1)
+    assert recorder.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "failures", "least_s", "most_s"),
+    [
+        (Answer(Verdict.LATER, 429, retry_after_s=1), 1, 1, 1.25),
+        (Answer(Verdict.LATER, 429, retry_after_s=3600), 1, 60, 75),
+        (Answer(Verdict.LATER, 503), 1, 0.1, 1),
+        (Answer(Verdict.LATER, 503), 100, 60, 60),
+        (Answer(Verdict.UNREACHABLE), 100, 0.1, 2),
+        (Answer(Verdict.NOT_ALLOWED, 401), 100, 0.1, 5),
+    ],
+)
+def test_waiting_grows_within_bounds(
+    answer: Answer, failures: int, least_s: float, most_s: float
+) -> None:
+    """`Retry-After` is obeyed, and capped; a server that is not there is asked often."""
+    assert least_s <= delay_s(answer, failures) <= most_s
+
+
+def test_writers_on_the_same_tags_with_a_frozen_clock_never_meet(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """16 of them, all at one time: each window has its writer's own time."""
+    frozen_ns = time.time_ns()
+    influx = InfluxSettings(url=server.url)
+    settings = RecorderSettings(**{**QUICK, "raw_points": True}, spool=tmp_path)
+    recorders = [
+        Recorder(ForwardingSink(settings, influx), settings, clock_ns=lambda: frozen_ns)
+        for _ in range(16)
+    ]
+    for recorder in recorders:
+        for _ in range(10):
+            recorder.record(CONTROL, 10.0)
+    assert all(recorder.close(20) for recorder in recorders)
+    assert arrived(server) == 160
+    raw = [key for key in server.points if key[0].startswith("inference,")]
+    assert len(raw) == 160
+
+
+def test_a_wall_clock_that_jumps_loses_nothing(server: ScriptedServer, tmp_path: Path) -> None:
+    """An hour back, and forth again."""
+    now = [time.time_ns()]
+    settings = RecorderSettings(**QUICK, spool=tmp_path)
+    sink = ForwardingSink(settings, InfluxSettings(url=server.url))
+    recorder = Recorder(sink, settings, clock_ns=lambda: now[0])
+    for step_s in (0, -3600, 3600, -7200, 7200, 1):
+        now[0] += step_s * 10**9
+        for _ in range(10):
+            recorder.record(CONTROL, 10.0)
+        assert recorder.flush(20)
+    assert recorder.close()
+    assert arrived(server) == 60
+
+
+def test_foreign_tag_values_cost_no_outcome(server: ScriptedServer, tmp_path: Path) -> None:
+    """100,000 languages, line breaks, commas, quotes, backslashes, lone surrogates, a megabyte."""
+    recorder = open_recorder(server.url, tmp_path, flush_s=0.5, spool_s=0.5)
+    odd = ["a\nb", "a,b", 'a"b', "a\\", "a b=c", "\ud800", "x" * 1_000_000, "\0", "é" * 64]
+    for value in odd:
+        recorder.record(Series(value, value, value, value, value, value), 10.0)
+    for number in range(100_000):
+        recorder.record(CONTROL._replace(language=f"a{number:05d}"), 10.0)
+    assert recorder.close(60)
+    assert arrived(server) == 100_000 + len(odd)
+    stats = recorder.stats()
+    assert stats.delivered == 100_000 + len(odd)
+    assert len(server.points) < 10_000
+    assert not stats.delivery.dead_letters
+
+
+def script(folder: Path, url: str, body: str) -> subprocess.Popen[str]:
+    """Run a program that has a recorder."""
+    head = f"""
+        import os, resource, signal, sys, time
+        from pathlib import Path
+        from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series
+        recorder = Recorder.open(
+            RecorderSettings(flush_s=0.05, spool_s=0.02, raw_points=False, close_s=2,
+                             spool=Path({str(folder)!r})),
+            InfluxSettings(url={url!r}, deadline_s=1),
+        )
+        CONTROL = Series("e", "p", "control", "control", "asr", "hi")
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(body)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def adopt(server: ScriptedServer, folder: Path, count: float) -> Recorder:
+    """Let another process's recorder deliver what is left, until so many have arrived."""
+    recorder = open_recorder(server.url, folder)
+    recorder.evaluated("e", "control", "SPLIT", "", 1.0)
+    until(lambda: arrived(server) == count)
+    recorder.close()
+    return recorder
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_sigterm_loses_nothing(server: ScriptedServer, tmp_path: Path, is_up: bool) -> None:
+    """InfluxDB has it, or the spool keeps it for the next process."""
+    if not is_up:
+        server.script = lambda reply, _: reply.answer(503)
+    body = """
+        for _ in range(100):
+            recorder.record(CONTROL, 10.0)
+        print("recorded", flush=True)
+        time.sleep(60)
+    """
+    with script(tmp_path, server.url, body) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(30) == -signal.SIGTERM
+    if is_up:
+        assert arrived(server) == 100
+    else:
+        server.script = Reply.store
+        adopt(server, tmp_path, 100)
+
+
+def test_preloaded_workers_deliver_as_writers_of_their_own(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """A parent that has recorded forks four, and they fork again; each ends normally."""
+    body = """
+        for _ in range(10):
+            recorder.record(CONTROL, 10.0)
+        time.sleep(0.1)
+        for _ in range(4):
+            if os.fork() == 0:
+                for _ in range(20):
+                    recorder.record(CONTROL, 10.0)
+                if os.fork() == 0:
+                    for _ in range(5):
+                        recorder.record(CONTROL, 10.0)
+                    sys.exit()
+                os.wait()
+                sys.exit()
+        for _ in range(4):
+            os.wait()
+    """
+    with script(tmp_path, server.url, body) as program:
+        assert program.wait(60) == 0
+    assert arrived(server) == 10 + 4 * 25
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_a_full_disk_costs_no_outcome(server: ScriptedServer, tmp_path: Path) -> None:
+    """While the disk takes no more, memory does; all that was recorded arrives."""
+    body = """
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        recorder.record(CONTROL, 10.0)
+        time.sleep(0.2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        for number in range(500):
+            recorder.record(CONTROL._replace(variant=f"v{number}"), 10.0)
+        time.sleep(0.3)
+        print(recorder.stats().delivery.disk_errors, flush=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        recorder.record(CONTROL, 10.0)
+        print(recorder.close(20), recorder.stats().delivered, flush=True)
+    """
+    with script(tmp_path, server.url, body) as program:
+        said, _ = program.communicate(timeout=60)
+    disk_errors, closed = said.splitlines()
+    assert int(disk_errors) > 0
+    assert closed == "True 502"
+    assert arrived(server) == 502
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments_loses_nothing_that_was_spooled(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """200 times: what was in the spool arrives, and never more than was recorded."""
+    rounds = 200
+    shared = mmap.mmap(-1, 16 * rounds)
+    folder = tmp_path / "spool"
+    seeds = random.Random(5)  # noqa: S311
+    for number in range(rounds):
+        pid = os.fork()
+        if pid == 0:
+            _record_until_killed(server.url, folder, f"e{number}", shared, number)
+        time.sleep(seeds.uniform(0.03, 0.12))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    counts = [struct.unpack_from("qq", shared, 16 * number) for number in range(rounds)]
+    recorder = open_recorder(server.url, folder)
+    recorder.evaluated("e", "control", "SPLIT", "", 1.0)
+    until(lambda: len(list(folder.glob("*.spool"))) <= 1, 60)
+    recorder.close()
+    assert any(spooled for _, spooled in counts)
+    for number, (recorded, spooled) in enumerate(counts):
+        with server.lock:
+            told = sum(
+                float(fields.get(schema.REQUESTS, 0))
+                for (series, _), fields in server.points.items()
+                if series.startswith(f"{schema.LIGHT},experiment=e{number},")
+            )
+        assert spooled <= told <= recorded
+
+
+def _record_until_killed(
+    url: str, folder: Path, experiment: str, shared: mmap.mmap, number: int
+) -> None:
+    """In a forked child: record, and leave word of how many were recorded and are spooled."""
+    recorder = open_recorder(url, folder, spool_s=0.01)
+    series = CONTROL._replace(experiment=experiment)
+    for recorded in range(1, 1_000_000):
+        struct.pack_into("q", shared, 16 * number, recorded)
+        recorder.record(series, 10.0)
+        struct.pack_into("q", shared, 16 * number + 8, recorder._worker.counts["delivered"])
+        time.sleep(0.0002)
+    os._exit(1)
