@@ -134,7 +134,7 @@ def test_ner_finds_entities_over_grpc(tmp_path: Path) -> None:
 def test_nmt_translates_in_asyncio_with_telemetry(
     tmp_path: Path, spans: Callable[[], list[dict[str, object]]]
 ) -> None:
-    """Concurrent translations: BLEU where a reference is known, each in its span."""
+    """Concurrent translations: BLEU where a reference is known; spans name variants."""
     sent = _Sent()
     text, reference = "this is my good house robot", "यह है मेरा अच्छा घर रोबोट"
     with _service("nmt", tmp_path) as service:
@@ -155,7 +155,10 @@ def test_nmt_translates_in_asyncio_with_telemetry(
             sent.add(variant, **metrics)
             assert ("robot" in translated) == (variant == "control")
         sent.check(service.numbers())
-    assert len(spans()) == 24
+    named = [str(each.get("ab_test.variant_name")) for each in spans()]
+    assert sorted(named) == sorted(
+        variant for variant, requests in sent.metrics.items() for _ in requests
+    )
 
 
 @pytest.fixture
