@@ -16,6 +16,8 @@ EVALUATION = "evaluation"
 PHASE = "experiment_phase"
 CLUSTERS = "inference_clusters"
 RAW = "inference"
+LATE = "late_windows"
+MERGED = "merged_day"
 
 SERIES_TAGS = Series._fields
 """Tags of `inference_light` and `inference_latency`."""
@@ -68,6 +70,10 @@ METADATA = "metadata"
 DEFINITION = "definition"
 BUCKETING = "bucketing"
 PHASE_FIELDS = (WEIGHTS, METADATA, DEFINITION, BUCKETING)
+
+# late_windows (beside the windows) and merged_day (beside the merged days): no tags
+MARK = "mark"
+MARKS_SEEN = "marks_seen"
 
 _METRIC = re.compile(r"m_(?P<name>[a-z][a-z0-9_]*)_(?P<part>n|sum|sumsq)")
 _CLUSTER = re.compile(r"b(?P<bucket>[0-9]+)_(?P<part>n|errors|latency_ms)")

@@ -105,6 +105,9 @@ class InfluxSettings(BaseSettings):
     )
     bucket: str = Field(default="experiments", description="bucket of the windows")
     raw_bucket: str = Field(default="experiments_raw", description="bucket of the raw points")
+    days_bucket: str = Field(
+        default="experiments_days", description="bucket of the days merged over all writers"
+    )
     deadline_s: float = Field(
         default=10.0, gt=0, le=600, description="how long one request to InfluxDB may take in all"
     )

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from openfeature_triton.hooks import schema, tables
 from openfeature_triton.hooks.errors import ForeignStoreError
 from openfeature_triton.hooks.sink import Point, Tags
+from openfeature_triton.hooks.sql_days import reopen
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
     open_to_write,
@@ -159,6 +160,7 @@ def _write_windows(
             set_={"value": insert.excluded.value},
         )
         connection.execute(upsert, rows)
+        reopen(connection, {row["time_ns"] for row in rows})
 
 
 def _write_phases(connection: Connection, points: Sequence[Point]) -> None:

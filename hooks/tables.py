@@ -44,6 +44,24 @@ windows = Table(
     sqlite_with_rowid=False,
 )
 
+day_values = Table(
+    "day_values",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id"), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What the windows of a merged day add up to, over all writers; `day` counts from 1970."""
+
+merged_days = Table(
+    "merged_days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+)
+"""The days that are merged; one that is not here is read from its windows."""
+
 phases = Table(
     "phases",
     metadata,
