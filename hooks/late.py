@@ -8,9 +8,11 @@ InfluxDB does not keep when a point was written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 
 from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.line_protocol import line
 from openfeature_triton.hooks.sink import Point
 
 NS_PER_DAY = 86_400 * 10**9
@@ -36,3 +38,9 @@ def late_marks(
         for day in days
         if now_ns >= (day + 1) * NS_PER_DAY + GRACE_NS
     ]
+
+
+def mark_lines(lines: Sequence[str], now_ns: int) -> list[str]:
+    """Give the marks that belong to lines of windows, as lines to be sent with them."""
+    times_ns = (int(each.rsplit(" ", 1)[1]) for each in lines)
+    return [line(mark) for mark in late_marks(times_ns, now_ns, secrets.randbelow)]

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 
 from openfeature_triton.hooks.dead_letters import DeadLetters
 from openfeature_triton.hooks.influx_writer import Answer, InfluxWriter, Verdict
+from openfeature_triton.hooks.late import mark_lines
 from openfeature_triton.hooks.outbox import Outbox
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
@@ -186,7 +187,10 @@ class Sender:
         """
         raw = points[0].raw
         bucket = self._influx.raw_bucket if raw else self._influx.bucket
-        answer = self._write(bucket, [line for point in points if (line := point.line)], request)
+        lines = [line for point in points if (line := point.line)]
+        if not raw:
+            lines += mark_lines(lines, time.time_ns())
+        answer = self._write(bucket, lines, request)
         if answer.verdict is Verdict.STORED:
             outcomes = self._outbox.settle(points, spool)
             self.counts["delivered"] += outcomes

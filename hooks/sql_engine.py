@@ -86,7 +86,8 @@ def check_tables(connection: Connection, url: URL, *, complete: bool) -> None:
     """
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
-    for table in tables.metadata.sorted_tables:
+    ours = tables.metadata.sorted_tables
+    for table in ours:
         if table.name in present:
             columns = {column["name"] for column in inspector.get_columns(table.name)}
             if not columns >= set(table.columns.keys()):
@@ -95,10 +96,11 @@ def check_tables(connection: Connection, url: URL, *, complete: bool) -> None:
                     f"its table {table.name!r} was not made by openfeature-triton",
                     "give the store a database of its own",
                 )
-        elif complete:
-            raise MissingStoreError(
-                shown(url), f"it has no table {table.name!r}", "make the store: store init"
-            )
+    missing = [table.name for table in ours if table.name not in present]
+    if missing and complete:
+        raise MissingStoreError(
+            shown(url), f"it has no table {missing[0]!r}", "make the store: store init"
+        )
 
 
 @contextmanager

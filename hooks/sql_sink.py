@@ -160,7 +160,7 @@ def _write_windows(
             set_={"value": insert.excluded.value},
         )
         connection.execute(upsert, rows)
-        reopen(connection, {row["time_ns"] for row in rows})
+        reopen(connection, (point.time_ns for point in points if point.measurement != schema.PHASE))
 
 
 def _write_phases(connection: Connection, points: Sequence[Point]) -> None:

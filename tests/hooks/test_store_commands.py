@@ -30,7 +30,8 @@ def test_init_makes_a_store_and_does_nothing_to_one(url: str) -> None:
         result = run("init", "--store", url)
         assert result.exit_code == 0
         assert result.stdout == f"{url} is ready\n"
-    assert json.loads(run("init", "--store", url, "--json").stdout) == {"store": url, "ready": True}
+    said = json.loads(run("init", "--store", url, "--json").stdout)
+    assert said == {"store": url, "ready": True, "done": [], "settings": {}}
 
 
 def test_show_counts_what_was_recorded(url: str) -> None:
@@ -49,7 +50,7 @@ def test_show_counts_what_was_recorded(url: str) -> None:
         "requests": 1234,
         "errors": 1234,
     }
-    assert "requests   1,234\n" in run("show", "--store", url).stdout
+    assert "requests    1,234\n" in run("show", "--store", url).stdout
 
 
 def test_show_of_an_empty_store(url: str) -> None:
@@ -57,7 +58,7 @@ def test_show_of_an_empty_store(url: str) -> None:
     run("init", "--store", url)
     result = run("show", "--store", url)
     assert result.exit_code == 0
-    assert "newest     none yet\n" in result.stdout
+    assert "newest      none yet\n" in result.stdout
 
 
 def test_show_makes_nothing(url: str, tmp_path: Path) -> None:
