@@ -14,11 +14,11 @@ from openfeature_triton.dashboard import formats
 from openfeature_triton.dashboard.access import AccessFile
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.machines import Machines
+from openfeature_triton.dashboard.open_store import open_store
 from openfeature_triton.dashboard.pages import KeyConverter, Pages
 from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
 from openfeature_triton.dashboard.security import protect
 from openfeature_triton.dashboard.settings import DashboardSettings
-from openfeature_triton.dashboard.sql_store import SqlStore
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.tracking import Tracking
 from openfeature_triton.hooks.errors import StoreError
@@ -42,7 +42,7 @@ def create_app(
 
     Args:
         settings: read from the environment (`OFT_…`) if not given.
-        store: what to read; the SQL store of the settings if not given.
+        store: what to read; the store of the settings if not given.
         clock: the present time, in UTC.
 
     StoreUrlError if the store's URL can't be one. A store that is not there yet is no error here:
@@ -55,7 +55,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.url_map.converters["key"] = KeyConverter
     protect(app)
-    store = store or SqlStore(settings.store)
+    store = store or open_store(settings)
     _add_pages(app, Pages(store, settings, clock))
     access = AccessFile(settings.access)
     intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))

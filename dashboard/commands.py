@@ -30,7 +30,11 @@ class DashboardFailure(click.ClickException):
     epilog="Example: openfeature-triton dashboard --store sqlite:///store.db --flags flags.json",
     short_help="Show experiments in a browser.",
 )
-@click.option("--store", metavar="URL", help="The store's SQLAlchemy URL (default: OFT_STORE).")
+@click.option(
+    "--store",
+    metavar="URL",
+    help="The store's SQLAlchemy URL or InfluxDB's address (default: OFT_INFLUX_URL, OFT_STORE).",
+)
 @click.option("--flags", metavar="FILE", help="The flag file (default: OFT_FLAGS).")
 @click.option("--host", help="The address to listen on (default: OFT_HOST, 127.0.0.1).")
 @click.option("--port", type=int, help="The port; 0 takes a free one (default: OFT_PORT, 8080).")
@@ -73,7 +77,8 @@ def _make(given: dict[str, str | int]) -> Server:
     from openfeature_triton.hooks.errors import StoreError
 
     try:
-        return _listen(DashboardSettings(**given), has_flags="flags" in given)  # type: ignore[arg-type]
+        settings = DashboardSettings(**given)  # type: ignore[arg-type]
+        return _listen(settings, has_flags="flags" in given, has_store="store" in given)
     except (DashboardError, StoreError, FlagFileError) as error:
         raise DashboardFailure(str(error)) from error
     except ValidationError as error:
@@ -84,13 +89,14 @@ def _make(given: dict[str, str | int]) -> Server:
         ) from error
 
 
-def _listen(settings: DashboardSettings, *, has_flags: bool) -> Server:
+def _listen(settings: DashboardSettings, *, has_flags: bool, has_store: bool) -> Server:
     from openfeature_triton.dashboard.app import create_app
+    from openfeature_triton.dashboard.open_store import influx_url, open_store
     from openfeature_triton.dashboard.serve import Server
-    from openfeature_triton.dashboard.sql_store import SqlStore
     from openfeature_triton.flagd_config import read_document
+    from openfeature_triton.hooks.settings import InfluxSettings
 
-    store = SqlStore(settings.store)
+    store = open_store(settings, InfluxSettings(url=influx_url(settings)) if has_store else None)
     store.check()
     if has_flags:  # the default one need not be there
         read_document(settings.flags, bucketing=settings.bucketing)

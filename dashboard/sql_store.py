@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, func, select
 
+from openfeature_triton.dashboard.day_spans import Span, day_spans
 from openfeature_triton.dashboard.store import (
     STEP_NS,
+    TRAFFIC_FIELDS,
     Evaluations,
     Phase,
     Step,
     Totals,
     Traffic,
+    totals_of,
+    traffic_of,
 )
 from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
     open_to_read,
@@ -25,8 +30,14 @@ from openfeature_triton.hooks.sql_engine import (
     store_errors,
     store_url,
 )
-from openfeature_triton.hooks.tables import phases, series, windows
+from openfeature_triton.hooks.tables import day_values, merged_days, phases, series, windows
 
+_TRAFFIC = (
+    series.c.experiment,
+    series.c.phase,
+    series.c.variant,
+    series.c.task_type,
+)
 _TAGS = (
     series.c.phase,
     series.c.variant,
@@ -34,6 +45,8 @@ _TAGS = (
     series.c.task_type,
     series.c.language,
 )
+
+_Group = tuple[Any, ...]
 
 
 class SqlStore:
@@ -62,7 +75,14 @@ class SqlStore:
     def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
         """Give the traffic of all experiments, or of one, by phase and variant."""
         with self._reading() as connection:
-            return tuple(Traffic(*_whole(row)) for row in connection.execute(_traffic(experiment)))
+            totals: dict[_Group, dict[str, float]] = {}
+            for statement in _traffic(experiment, _spans(connection)):
+                _add(totals, ((row[:4], row[4], row[5]) for row in connection.execute(statement)))
+            edges = {
+                tuple(row[:4]): (int(row[4] or 0), int(row[5] or 0))
+                for row in connection.execute(_edges(experiment))
+            }
+        return tuple(traffic_of(group, totals[group], *edges[group]) for group in sorted(totals))
 
     def totals(
         self,
@@ -74,13 +94,15 @@ class SqlStore:
     ) -> tuple[Totals, ...]:
         """Give the totals of one experiment by day or by hour; () for an unknown one."""
         step_ns = STEP_NS[step]
-        groups: dict[tuple[str, str, str, str, str, int], dict[str, float]] = {}
+        groups: dict[_Group, dict[str, float]] = {}
         with self._reading() as connection:
-            rows = connection.execute(_totals(experiment, step_ns, start_ns, end_ns))
-            for phase, variant, served, task_type, language, nth, field, value in rows:
-                group = (phase, variant, served, task_type, language, int(nth) * step_ns)
-                groups.setdefault(group, {})[field] = value
-        return tuple(Totals(*group, fields) for group, fields in groups.items())
+            for span in _spans(connection, start_ns, end_ns, step):
+                rows = connection.execute(_totals(experiment, step_ns, span))
+                _add(groups, ((row[:6], row[6], row[7]) for row in rows))
+        return tuple(
+            totals_of(group[:5], int(group[5]) * step_ns, fields)
+            for group, fields in sorted(groups.items())
+        )
 
     def evaluations(self) -> tuple[Evaluations, ...]:
         """Give how often each flag was evaluated, with which result."""
@@ -123,37 +145,63 @@ class SqlStore:
         return engine
 
 
-def _traffic(experiment: str | None) -> Select[Any]:
-    group = (series.c.experiment, series.c.phase, series.c.variant, series.c.task_type)
-    fields = (schema.EXPOSURES, schema.REQUESTS, schema.ERRORS)
-    wanted = (
-        select(
-            *group,
-            *map(_sum_of, fields),
-            func.min(windows.c.time_ns),
-            func.max(windows.c.time_ns),
-        )
-        .select_from(windows.join(series))
-        .where(series.c.measurement == schema.LIGHT, windows.c.field.in_(fields))
-    )
-    return _of(wanted, experiment).group_by(*group).order_by(*group)
+def _spans(
+    connection: Connection,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    step: Step = "day",
+) -> list[Span]:
+    """Part time by the days that are merged; hours are read from windows alone."""
+    merged = connection.execute(select(merged_days.c.day)).scalars() if step == "day" else ()
+    return day_spans(set(merged), start_ns, end_ns)
 
 
-def _totals(experiment: str, step_ns: int, start_ns: int | None, end_ns: int | None) -> Select[Any]:
-    group = (*_TAGS, windows.c.time_ns // step_ns, windows.c.field)
-    wanted = (
-        select(*group, func.sum(windows.c.value))
-        .select_from(windows.join(series))
-        .where(
-            series.c.experiment == experiment,
-            series.c.measurement.in_((schema.LIGHT, schema.LATENCY)),
-        )
+def _add(groups: dict[_Group, dict[str, float]], rows: Iterable[tuple[Any, str, float]]) -> None:
+    """Add up what the spans have of each group."""
+    for key, field, value in rows:
+        fields = groups.setdefault(tuple(key), {})
+        fields[field] = fields.get(field, 0.0) + value
+
+
+def _summed(
+    group: tuple[ColumnElement[Any], ...], span: Span, step_ns: int | None = None
+) -> Select[Any]:
+    """Select the sums of a span's fields by group, and by day or hour if `step_ns` is given."""
+    first, after = span.days
+    if span.is_merged:
+        table, inside = day_values, day_values.c.day.between(first, after - 1)
+        time: ColumnElement[Any] = day_values.c.day
+    else:
+        table, inside = windows, windows.c.time_ns.between(span.start_ns, span.end_ns - 1)
+        time = windows.c.time_ns // (step_ns or NS_PER_DAY)
+    by = (*group, table.c.field) if step_ns is None else (*group, time, table.c.field)
+    wanted = select(*by, func.sum(table.c.value)).select_from(table.join(series)).where(inside)
+    return wanted.group_by(*by)
+
+
+def _traffic(experiment: str | None, spans: Iterable[Span]) -> Iterator[Select[Any]]:
+    for span in spans:
+        field = (day_values if span.is_merged else windows).c.field
+        light = series.c.measurement == schema.LIGHT
+        summed = _summed(_TRAFFIC, span).where(light, field.in_(TRAFFIC_FIELDS))
+        yield _of(summed, experiment)
+
+
+def _edges(experiment: str | None) -> Select[Any]:
+    """Select each group's first and last time, found by the windows' key without reading them."""
+    of_series = windows.c.series_id == series.c.id
+    first = select(func.min(windows.c.time_ns)).where(of_series).scalar_subquery()
+    last = select(func.max(windows.c.time_ns)).where(of_series).scalar_subquery()
+    wanted = select(*_TRAFFIC, func.min(first), func.max(last))
+    wanted = wanted.where(series.c.measurement == schema.LIGHT)
+    return _of(wanted, experiment).group_by(*_TRAFFIC)
+
+
+def _totals(experiment: str, step_ns: int, span: Span) -> Select[Any]:
+    return _summed(_TAGS, span, step_ns).where(
+        series.c.experiment == experiment,
+        series.c.measurement.in_((schema.LIGHT, schema.LATENCY)),
     )
-    if start_ns is not None:
-        wanted = wanted.where(windows.c.time_ns >= start_ns)
-    if end_ns is not None:
-        wanted = wanted.where(windows.c.time_ns < end_ns)
-    return wanted.group_by(*group).order_by(*group)
 
 
 def _evaluations() -> Select[Any]:

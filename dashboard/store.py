@@ -5,10 +5,12 @@ The pages need no more than this protocol; each kind of store has a reader of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Literal, Protocol
+
+from openfeature_triton.hooks import schema
 
 Step = Literal["day", "hour"]
 """How long the slices of time are that totals are summed over; each begins with one of UTC."""
@@ -111,3 +113,37 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+TRAFFIC_FIELDS = (schema.EXPOSURES, schema.REQUESTS, schema.ERRORS)
+"""What traffic is made of, in the order in which `Traffic` has it."""
+
+EVALUATION_FIELDS = (schema.COUNT, schema.EVALUATION_ERRORS, schema.DURATION_SUM)
+"""What evaluations are made of, in the order in which `Evaluations` has it."""
+
+
+def traffic_of(
+    group: Sequence[str], fields: Mapping[str, float], first_ns: int, last_ns: int
+) -> Traffic:
+    """Make a Traffic of experiment, phase, variant, task type, and of summed fields."""
+    experiment, phase, variant, task_type = group
+    exposures, requests, errors = (int(fields.get(field, 0)) for field in TRAFFIC_FIELDS)
+    return Traffic(
+        experiment, phase, variant, task_type, exposures, requests, errors, first_ns, last_ns
+    )
+
+
+def totals_of(group: Sequence[str], start_ns: int, fields: Mapping[str, float]) -> Totals:
+    """Make a Totals of phase, variant, served, task type, language, and of summed fields."""
+    phase, variant, served, task_type, language = group
+    in_order = {name: fields[name] for name in sorted(fields)}
+    return Totals(phase, variant, served, task_type, language, start_ns, in_order)
+
+
+def evaluations_of(group: Sequence[str], fields: Mapping[str, float]) -> Evaluations:
+    """Make an Evaluations of experiment, variant, reason, error code, and of summed fields."""
+    experiment, variant, reason, error_code = group
+    count, errors, duration_us = (fields.get(field, 0.0) for field in EVALUATION_FIELDS)
+    return Evaluations(
+        experiment, variant, reason, error_code, int(count), int(errors), duration_us
+    )

@@ -27,6 +27,7 @@ from openfeature_triton.dashboard.demo.speech import Utterance, utterances
 from openfeature_triton.dashboard.demo.traffic import ready_experiments, send
 from openfeature_triton.dashboard.serve import Server
 from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.sql_store import SqlStore
 
 _MAX_RECORDINGS = 200
 _TERMINATED = 128 + signal.SIGTERM
@@ -92,7 +93,8 @@ def _dashboard(folder: Folder, port: int) -> Iterator[str]:
     settings = DashboardSettings(
         store=SecretStr(folder.store), flags=str(folder.flags), bucketing="v3", port=port
     )
-    server = Server(create_app(settings), "127.0.0.1", port)
+    app = create_app(settings, store=SqlStore(folder.store))
+    server = Server(app, "127.0.0.1", port)
     thread = threading.Thread(target=server.run, name="oft-dashboard", daemon=True)
     thread.start()
     try:

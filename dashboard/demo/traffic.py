@@ -15,7 +15,7 @@ from openfeature_triton.dashboard.demo.folder import Folder
 from openfeature_triton.dashboard.demo.grammar import word_accuracy
 from openfeature_triton.dashboard.demo.recognisers import INPUT, OUTPUT, TASK_TYPE
 from openfeature_triton.dashboard.demo.speech import Utterance
-from openfeature_triton.hooks import ExperimentHook, Recorder, RecorderSettings
+from openfeature_triton.hooks import ExperimentHook, InfluxSettings, Recorder, RecorderSettings
 from openfeature_triton.provider import Experiments, ProviderSettings, TritonProvider
 
 _DOMAIN = "openfeature-triton-demo"
@@ -32,7 +32,8 @@ def ready_experiments(folder: Folder, key: SecretStr) -> Iterator[Experiments]:
             latency_window_s=60,
             flush_s=1,
             on_sigterm=False,  # the demo unwinds by itself
-        )
+        ),
+        InfluxSettings(url=""),  # its store is the folder's, whatever the environment says
     )
     settings = ProviderSettings(
         flags=str(folder.flags),

@@ -1,0 +1,250 @@
+"""Influx store: reads what `hooks` sent to InfluxDB 2. The server does the summing.
+
+Flux in its fast forms only: what is pushed down to the storage engine (range, filter, sum,
+aggregateWindow before any group), one query per measurement and span, side by side, and the
+answer's CSV split by hand.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+
+from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_spans
+from openfeature_triton.dashboard.store import (
+    EVALUATION_FIELDS,
+    STEP_NS,
+    TRAFFIC_FIELDS,
+    Evaluations,
+    Phase,
+    Step,
+    Totals,
+    Traffic,
+    evaluations_of,
+    totals_of,
+    traffic_of,
+)
+from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.errors import MissingStoreError
+from openfeature_triton.hooks.influx_api import InfluxApi, Table, text
+from openfeature_triton.hooks.influx_days import day_of
+from openfeature_triton.hooks.settings import InfluxSettings
+
+_AT_ONCE = 6
+_TAGS = ("phase", "variant", "served", "task_type", "language")
+_TRAFFIC = ("experiment", "phase", "variant", "task_type")
+_EVERY = {"day": "1d", "hour": "1h"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+_Group = tuple[str, ...]
+
+
+class InfluxStore:
+    """Reads a store in InfluxDB 2: merged days where there are any, windows for the rest.
+
+    Args:
+        settings: where it is; its token need only be able to read. StoreUrlError if the address
+            can't be one.
+    """
+
+    def __init__(self, settings: InfluxSettings) -> None:
+        self._api = InfluxApi(settings)
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="oft-influx-store")
+
+    def __repr__(self) -> str:
+        """Name the store."""
+        return f"InfluxStore({self._api.name!r}, {self._settings.bucket!r})"
+
+    def check(self) -> None:
+        """Look whether the store can be read: StoreError if not."""
+        self._api.query(f"from(bucket: {text(self._settings.bucket)}) |> range(start: -1s)")
+
+    def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
+        """Give the traffic of all experiments, or of one, by phase and variant."""
+        counted = f"{_is(schema.LIGHT)} and {_in(TRAFFIC_FIELDS)} and {_of(experiment)}"
+        columns = ", ".join(map(text, (*_TRAFFIC, "_field")))
+        summed = f"{_filter(counted)} |> group(columns: [{columns}]) |> sum()"
+        whole = Span(False, FIRST_NS, LAST_NS)
+        scripts = [self._from(span) + summed for span in self._spans()]
+        edges = [
+            self._from(whole) + f"{_filter(counted)} |> {edge}()" for edge in ("first", "last")
+        ]
+        *sums, first, last = self._ask([*scripts, *edges])
+        totals = _sums(sums, _TRAFFIC)
+        first_ns, last_ns = _edge(first, min), _edge(last, max)
+        return tuple(
+            traffic_of(group, totals[group], first_ns[group], last_ns[group])
+            for group in sorted(totals)
+        )
+
+    def totals(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give the totals of one experiment by day or by hour; () for an unknown one."""
+        columns = ", ".join(map(text, (*_TAGS, "_field", "_time", "_value")))
+        every = f"aggregateWindow(every: {_EVERY[step]}, fn: sum, createEmpty: false"
+        scripts = []
+        for span in self._spans(start_ns, end_ns, step):
+            for measurement in (schema.LIGHT, schema.LATENCY):
+                wanted = _filter(f"{_is(measurement)} and {_of(experiment)}")
+                summed = "" if span.is_merged else f' |> {every}, timeSrc: "_start")'
+                scripts.append(f"{self._from(span)}{wanted}{summed} |> keep(columns: [{columns}])")
+        groups: dict[tuple[_Group, int], dict[str, float]] = {}
+        for tables in self._ask(scripts):
+            for group, time, field, value in _values(tables, _TAGS, "_time"):
+                key = group, _ns(time) // STEP_NS[step] * STEP_NS[step]
+                fields = groups.setdefault(key, {})
+                fields[field] = fields.get(field, 0.0) + value
+        return tuple(
+            totals_of(group, time_ns, fields)
+            for (group, time_ns), fields in sorted(groups.items(), key=lambda each: each[0])
+        )
+
+    def evaluations(self) -> tuple[Evaluations, ...]:
+        """Give how often each flag was evaluated, with which result."""
+        columns = ", ".join(map(text, (*schema.EVALUATION_TAGS, "_field")))
+        wanted = _filter(f"{_is(schema.EVALUATION)} and {_in(EVALUATION_FIELDS)}")
+        summed = f"{wanted} |> group(columns: [{columns}]) |> sum()"
+        answers = self._ask([self._from(span) + summed for span in self._spans()])
+        totals = _sums(answers, schema.EVALUATION_TAGS)
+        return tuple(evaluations_of(group, totals[group]) for group in sorted(totals))
+
+    def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
+        """Give the phases of all experiments, or of one, the oldest first."""
+        which = _is(schema.PHASE) + ("" if experiment is None else f" and {_of(experiment)}")
+        script = self._from(Span(False, FIRST_NS, LAST_NS)) + _filter(which) + " |> first()"
+        seen: dict[_Group, dict[str, str]] = defaultdict(dict)
+        since: dict[_Group, int] = {}
+        for table in self._api.query(script):
+            for row in table.rows:
+                given = dict(zip(table.columns, row, strict=True))
+                key = given.get("experiment", ""), given.get("phase", "")
+                time_ns = _ns(given["_time"])
+                since[key] = min(since.get(key, time_ns), time_ns)
+                seen[key][given["_field"]] = given["_value"]
+        found = (
+            Phase(
+                experiment=key[0],
+                phase=key[1],
+                first_seen_ns=since[key],
+                **{name: fields.get(name, "") for name in schema.PHASE_FIELDS},
+            )
+            for key, fields in seen.items()
+        )
+        return tuple(
+            sorted(found, key=lambda each: (each.first_seen_ns, each.experiment, each.phase))
+        )
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        self._threads.shutdown(cancel_futures=True)
+        self._api.close()
+
+    def _spans(
+        self, start_ns: int | None = None, end_ns: int | None = None, step: Step = "day"
+    ) -> list[Span]:
+        merged = self._merged_days() if step == "day" else ()
+        return day_spans(merged, start_ns, end_ns)
+
+    def _merged_days(self) -> set[int]:
+        """Give the days that are merged, and to which no window came since."""
+        said = f"{_is(schema.MERGED)} and {_in([schema.MARKS_SEEN])}"
+        marks = f"{_is(schema.LATE)} and {_in([schema.MARK])}"
+        whole = Span(True, FIRST_NS, LAST_NS)
+        try:
+            merged, marked = self._ask(
+                [
+                    self._from(whole) + _filter(said) + ' |> keep(columns: ["_time", "_value"])',
+                    self._from(whole._replace(is_merged=False))
+                    + _filter(marks)
+                    + ' |> keep(columns: ["_time", "_value"])',
+                ]
+            )
+        except MissingStoreError:
+            self.check()  # without windows there is no store; without merged days there is
+            return set()
+        late: dict[int, int] = defaultdict(int)
+        for _, time, _, _ in _values(marked, (), "_time"):
+            late[day_of(time)] += 1
+        return {
+            day_of(t) for _, t, _, seen in _values(merged, (), "_time") if seen == late[day_of(t)]
+        }
+
+    def _from(self, span: Span) -> str:
+        bucket = self._settings.days_bucket if span.is_merged else self._settings.bucket
+        around = f"start: time(v: {span.start_ns}), stop: time(v: {span.end_ns})"
+        return f"from(bucket: {text(bucket)}) |> range({around})"
+
+    def _ask(self, scripts: Sequence[str]) -> list[list[Table]]:
+        """Run scripts side by side; gives their tables in the same order."""
+        return list(self._threads.map(self._api.query, scripts))
+
+
+def _is(measurement: str) -> str:
+    return f"r._measurement == {text(measurement)}"
+
+
+def _in(fields: Iterable[str]) -> str:
+    return "(" + " or ".join(f"r._field == {text(field)}" for field in fields) + ")"
+
+
+def _of(experiment: str | None) -> str:
+    """Narrow to one experiment; else to all, but not to what was part of none."""
+    if experiment:
+        return f"r.experiment == {text(experiment)}"
+    return "exists r.experiment" if experiment is None else "not exists r.experiment"
+
+
+def _filter(condition: str) -> str:
+    return f" |> filter(fn: (r) => {condition})"
+
+
+def _values(
+    tables: Iterable[Table], tags: Sequence[str], other: str
+) -> Iterator[tuple[_Group, str, str, float]]:
+    """Give tags, another column, field and value of each row; a tag without a value is empty."""
+    for columns, rows in tables:
+        place = {name: nth for nth, name in enumerate(columns)}
+        picked = [place.get(tag) for tag in tags]
+        at_other, at_field, at_value = place.get(other), place.get("_field"), place["_value"]
+        for row in rows:
+            yield (
+                tuple("" if nth is None else row[nth] for nth in picked),
+                "" if at_other is None else row[at_other],
+                "" if at_field is None else row[at_field],
+                float(row[at_value]),
+            )
+
+
+def _sums(answers: Iterable[list[Table]], tags: Sequence[str]) -> dict[_Group, dict[str, float]]:
+    """Add up what the spans have of each group."""
+    totals: dict[_Group, dict[str, float]] = {}
+    for tables in answers:
+        for group, _, field, value in _values(tables, tags, "_field"):
+            fields = totals.setdefault(group, {})
+            fields[field] = fields.get(field, 0.0) + value
+    return totals
+
+
+def _edge(tables: list[Table], choose: Callable[[int, int], int]) -> dict[_Group, int]:
+    """Give each group's first or last time."""
+    times: dict[_Group, int] = {}
+    for group, time, _, _ in _values(tables, _TRAFFIC, "_time"):
+        time_ns = _ns(time)
+        times[group] = choose(times.get(group, time_ns), time_ns)
+    return times
+
+
+def _ns(time: str) -> int:
+    """Read a time of RFC 3339 in UTC, as InfluxDB gives it, in ns since 1970."""
+    whole, _, rest = time.rstrip("Z").partition(".")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
+    return int((moment - _EPOCH).total_seconds()) * 10**9 + int(rest.ljust(9, "0") or 0)

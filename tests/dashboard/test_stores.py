@@ -1,0 +1,238 @@
+"""What any store must do, held against SQLite, PostgreSQL and InfluxDB."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature.track import TrackingEventDetails
+
+from openfeature_triton.dashboard.store import Totals
+from openfeature_triton.hooks import Point, Series
+from openfeature_triton.hooks.late import NS_PER_DAY
+from tests.dashboard.stores import AnyStore, influx_store, postgres_store, sqlite_store
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.usefixtures("influx", "postgres"),  # started before what looks for leaks
+]
+
+HOUR_NS = 3600 * 10**9
+TODAY = 20_600
+NOW_NS = TODAY * NS_PER_DAY + 12 * HOUR_NS
+HOSTILE = 'a, b="c" d\\ ${x} <i>é'
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "influx"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        made = sqlite_store(tmp_path)
+    elif request.param == "postgresql":
+        made = postgres_store(request.getfixturevalue("postgres"))
+    else:
+        made = influx_store(request.getfixturevalue("influx"), tmp_path)
+    yield made
+    made.read.close()
+
+
+def at(day: int, hour: float = 0.0, offset_ns: int = 0) -> int:
+    """A time, so many days before today."""
+    return (TODAY - day) * NS_PER_DAY + int(hour * HOUR_NS) + offset_ns
+
+
+def light(time_ns: int, requests: float, **tags: str) -> Point:
+    """A window's running totals."""
+    given = {"experiment": "e", "phase": "p", "variant": "v", "served": "v", "task_type": "asr"}
+    series = tuple({**given, "language": "hi", **tags}.items())
+    fields = {"requests": requests, "exposures": requests + 1, "errors": 1.0}
+    return Point("inference_light", series, time_ns, fields)
+
+
+def requests_by_day(totals: tuple[Totals, ...]) -> dict[int, float]:
+    """Requests of each day, counted back from today."""
+    found: dict[int, float] = {}
+    for each in totals:
+        day = TODAY - each.start_ns // NS_PER_DAY
+        found[day] = found.get(day, 0.0) + each.fields["requests"]
+    return found
+
+
+def test_an_empty_store_gives_nothing(store: AnyStore) -> None:
+    """Nothing recorded is no error."""
+    assert store.read.traffic() == ()
+    assert store.read.totals("e") == ()
+    assert store.read.evaluations() == ()
+    assert store.read.phases() == ()
+    store.read.check()
+
+
+def test_writers_of_one_window_are_summed(store: AnyStore) -> None:
+    """Two processes never overwrite each other; a window written again replaces itself."""
+    first, second = at(0, 9, 17), at(0, 9, 18)
+    store.write(NOW_NS, light(first, 3), light(second, 5))
+    store.write(NOW_NS, light(first, 4))
+    (totals,) = store.read.totals("e")
+    assert totals.fields == {"requests": 9.0, "exposures": 11.0, "errors": 2.0}
+    (traffic,) = store.read.traffic("e")
+    assert (traffic.requests, traffic.first_ns, traffic.last_ns) == (9, first, second)
+
+
+def test_hostile_names_stay_names(store: AnyStore) -> None:
+    """Whatever text a key is, it is found by it, and nothing else is."""
+    store.write(NOW_NS, light(at(0), 1, experiment=HOSTILE, language=HOSTILE), light(at(0), 2))
+    (totals,) = store.read.totals(HOSTILE)
+    assert (totals.language, totals.fields["requests"]) == (HOSTILE, 1.0)
+    assert [each.experiment for each in store.read.traffic()] == [HOSTILE, "e"]
+    assert store.read.totals('" or true or "') == ()
+
+
+def test_tags_may_be_empty(store: AnyStore) -> None:
+    """What is of no experiment is not listed; an experiment without a language is."""
+    store.write(NOW_NS, light(at(0), 1, experiment=""), light(at(0), 2, language=""))
+    (traffic,) = store.read.traffic()
+    assert (traffic.experiment, traffic.requests) == ("e", 2)
+    (totals,) = store.read.totals("e")
+    assert totals.language == ""
+
+
+def test_totals_by_hour_and_of_a_stretch_of_time(store: AnyStore) -> None:
+    """Hours are kept apart, and only what was asked for is summed; merged days change nothing."""
+    points = [light(at(day, hour), 1 + hour) for day in (0, 1, 2) for hour in (0, 5, 23)]
+    store.write(NOW_NS, *points)
+    for _ in range(2):
+        hours = store.read.totals("e", step="hour", start_ns=at(1, 5), end_ns=at(1, 23))
+        assert [(each.start_ns, each.fields["requests"]) for each in hours] == [(at(1, 5), 6.0)]
+        part = store.read.totals("e", start_ns=at(2, 5), end_ns=at(0, 5))
+        assert requests_by_day(part) == {2: 30.0, 1: 31.0, 0: 1.0}
+        store.merge(NOW_NS)
+
+
+def test_evaluations_and_phases(store: AnyStore) -> None:
+    """How a flag was evaluated, and what its definition was when it first went live."""
+    for start_ns in (at(0, 1), at(0, 2)):
+        recorder = store.recorder(start_ns)
+        recorder.evaluated("e", "v", "TARGETING_MATCH", "", 10.0)
+        recorder.evaluated("e", "", "ERROR", "FLAG_NOT_FOUND", 5.0)
+        said: dict[str, Any] = {
+            "experiment": "e",
+            "phase": "p",
+            "weights": '{"v": 1}',
+            "bucketing": "v3",
+        }
+        said |= {"metadata": '{"a": "b\\nc"}', "definition": HOSTILE}
+        recorder.track("experiment_phase", None, TrackingEventDetails(attributes=said))
+        assert recorder.close()
+    wrong, right = store.read.evaluations()
+    assert (wrong.reason, wrong.error_code, wrong.count, wrong.errors) == (
+        *("ERROR", "FLAG_NOT_FOUND", 2, 2),
+    )
+    assert (right.variant, right.count, right.errors, right.duration_us_sum) == ("v", 2, 0, 20.0)
+    (phase,) = store.read.phases("e")
+    assert (phase.first_seen_ns, phase.weights, phase.definition) == (
+        *(at(0, 1), '{"v": 1}', HOSTILE),
+    )
+    assert phase.metadata == '{"a": "b\\nc"}'
+    assert store.read.phases("another") == ()
+
+
+def test_merged_days_hold_what_the_windows_do(store: AnyStore) -> None:
+    """To the digit, over many writers; merged again, the days are the same."""
+    drawn = random.Random(1)  # noqa: S311
+    for _ in range(4):
+        recorder_offset = drawn.randrange(10**9)
+        store.write(
+            NOW_NS,
+            *(
+                light(at(day, hour, recorder_offset), drawn.randrange(100), variant=variant)
+                for day in range(5)
+                for hour in (0, 11, 23)
+                for variant in ("v", "w")
+            ),
+        )
+    before = store.read.totals("e"), store.read.traffic()
+    merged = store.merge(NOW_NS)
+    assert set(merged) >= {TODAY - day for day in (1, 2, 3, 4)}
+    assert TODAY not in merged
+    assert (store.read.totals("e"), store.read.traffic()) == before
+    store.merge(NOW_NS)
+    assert (store.read.totals("e"), store.read.traffic()) == before
+
+
+def test_a_day_is_merged_an_hour_after_its_end(store: AnyStore) -> None:
+    """Before, its last windows may not be there yet."""
+    store.write(at(0), light(at(1, 23), 1))
+    assert TODAY - 1 not in store.merge(at(0, 0.99))
+    assert TODAY - 1 in store.merge(at(0, 1.01))
+
+
+@pytest.mark.parametrize("late_hours", [25, 30, 72, 24 * 40])
+def test_late_windows_are_counted_before_and_after_the_day_is_merged_again(
+    store: AnyStore, late_hours: int
+) -> None:
+    """A spool of a process that ended long ago: nothing is ever missed or counted twice."""
+    day = late_hours // 24
+    store.write(at(day, 13), light(at(day, 12, 1), 10), light(at(day + 1, 12, 1), 10))
+    store.merge(NOW_NS)
+    store.write(NOW_NS, light(at(day, 12, 2), 7), light(at(0, 11, 2), 1))
+    wanted = {day + 1: 10.0, day: 17.0, 0: 1.0}
+    assert requests_by_day(store.read.totals("e")) == wanted
+    assert TODAY - day in store.merge(NOW_NS)
+    assert requests_by_day(store.read.totals("e")) == wanted
+    store.write(NOW_NS, light(at(day, 12, 2), 8))
+    assert requests_by_day(store.read.totals("e")) == {**wanted, day: 18.0}
+
+
+def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
+    """Hour by hour over three days, with merges between the writes, the sum is what was written."""
+    written = 0.0
+    for hour in range(0, 72, 3):
+        now_ns = at(2, hour)
+        if hour % 9 == 0:
+            store.merge(now_ns)
+        store.write(now_ns, light(now_ns, 1), light(max(now_ns - 2 * HOUR_NS, at(2)) + 5, 2))
+        written += 3.0
+        assert sum(requests_by_day(store.read.totals("e")).values()) == written
+
+
+def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Totals, traffic, evaluations: to the last bit, from windows and from merged days."""
+    stores = [
+        sqlite_store(tmp_path),
+        postgres_store(request.getfixturevalue("postgres")),
+        influx_store(request.getfixturevalue("influx"), tmp_path),
+    ]
+    for store in stores:
+        drawn = random.Random(7)  # noqa: S311
+        for start_ns in (at(2, 3), at(1, 3), at(0, 3)):
+            recorder = store.recorder(start_ns)
+            for _ in range(400):
+                variant, language = drawn.choice("vw"), drawn.choice(["hi", "ta-IN", ""])
+                series = Series("e", "p", variant, variant, "asr", language)
+                recorder.expose(series)
+                recorder.evaluated("e", variant, "SPLIT", "", 1.0)
+                error = drawn.choice(["", "", "timeout"])
+                words = float(drawn.randrange(9))
+                recorder.record(series, drawn.lognormvariate(3, 1), error, {"output_words": words})
+            assert recorder.close()
+    for _ in range(2):
+        seen = [_read(store) for store in stores]
+        assert seen[0] == seen[1] == seen[2]
+        assert len(seen[0][0]) == 18
+        for store in stores:
+            store.merge(NOW_NS)
+    for store in stores:
+        store.read.close()
+
+
+def _read(store: AnyStore) -> tuple[Any, ...]:
+    """Everything but the times, which name writers that drew their offsets."""
+    read = store.read
+    traffic = [replace(each, first_ns=0, last_ns=0) for each in read.traffic()]
+    return read.totals("e"), traffic, read.evaluations()
