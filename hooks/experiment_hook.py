@@ -71,6 +71,8 @@ def exposed_series(
     known = details.flag_metadata
     if known.get("experiment") is not True or "phase" not in known:
         return None
+    if known.get("forced") is True:  # by a rule and not by the split: a tester's
+        return None
     if details.variant is None or details.error_code:
         return None
     return Series(

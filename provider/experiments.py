@@ -23,6 +23,7 @@ from openfeature_triton.provider.calls import AsyncCall, Call, Outcome
 from openfeature_triton.provider.catalogue import Match
 from openfeature_triton.provider.clients import TritonClients
 from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
+from openfeature_triton.provider.forced import FORCED
 from openfeature_triton.provider.language import in_language, in_primary_language
 from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
@@ -328,8 +329,11 @@ class Experiments:
         """Route to the assigned variant's service, or past it while its breaker is open."""
         variant = served = details.variant or ""
         target_id, reason = details.value["service_id"], RouteReason.EXPERIMENT
+        if details.flag_metadata.get(FORCED) is True:
+            reason = RouteReason.FORCED
         service = self._service(target_id)
-        if target_id != service_id and service is not None and not self.breakers.allows(service):
+        is_other = target_id != service_id and reason is RouteReason.EXPERIMENT
+        if is_other and service is not None and not self.breakers.allows(service):
             target_id, reason = service_id, RouteReason.ENDPOINT_FAILING
             service = self._service(service_id)
             served = self._own_variant(details.flag_key, service_id)

@@ -11,9 +11,13 @@ from openfeature_triton.provider.service import Service
 
 
 class RouteReason(str, Enum):
-    """Why a request goes where it goes; all but EXPERIMENT mean the caller's own service."""
+    """Why a request goes where it goes.
+
+    EXPERIMENT and FORCED mean the variant's service, all others the caller's own.
+    """
 
     EXPERIMENT = "experiment"
+    FORCED = "forced"
     ENDPOINT_FAILING = "endpoint_failing"
     SWITCHED_OFF = "switched_off"
     NOT_READY = "not_ready"

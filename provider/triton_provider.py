@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType, Reason
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
@@ -26,6 +26,7 @@ from openfeature_triton.provider.errors import FlagSourceError
 from openfeature_triton.provider.evaluator import Evaluator, details, evaluate, failed, not_found
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
+from openfeature_triton.provider.forced import FORCED, ForcedBranches
 from openfeature_triton.provider.generation import (
     EvaluationServer,
     GenerationCheck,
@@ -90,6 +91,7 @@ class TritonProvider(AbstractProvider):
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
         self._hooks = telemetry_hooks()
+        self._forced: ForcedBranches | None = None
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
         self._server = server
@@ -424,15 +426,30 @@ class TritonProvider(AbstractProvider):
         """Ask an experiment with the language's tag, and with its first subtag if that fails."""
         document = self.document
         experiment = document.experiments.get(key) if document else None
-        if experiment is None or context is None:
+        if document is None or experiment is None or context is None:
             return self._resolve(FlagType.OBJECT, key, default, context)
         context = in_language(context, wants_primary=PRIMARY in experiment.definition)
-        details = self._resolve(FlagType.OBJECT, key, default, context)
-        if details.variant is None and details.error_code is None:
-            primary = in_primary_language(context)
-            if primary is not None:
-                return self._resolve(FlagType.OBJECT, key, default, primary)
-        return details
+        found = self._resolve(FlagType.OBJECT, key, default, context)
+        if found.variant is None and found.error_code is None:
+            context = in_primary_language(context) or context
+            found = self._resolve(FlagType.OBJECT, key, default, context)
+        if found.variant is not None and self._is_forced(document, key, context, found):
+            found.flag_metadata = {**found.flag_metadata, FORCED: True}
+        return found
+
+    def _is_forced(
+        self,
+        document: Document,
+        key: str,
+        context: EvaluationContext,
+        found: FlagResolutionDetails[Any],
+    ) -> bool:
+        """Whether a variant is not the split's: a rule before it gave it, or the default."""
+        if found.reason != Reason.TARGETING_MATCH:
+            return True
+        if self._forced is None or self._forced.document is not document:
+            self._forced = ForcedBranches(document)
+        return self._forced.force(key, _enriched(document, context))
 
     def _with_service(
         self,
