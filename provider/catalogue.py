@@ -9,6 +9,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason
 
 from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.flagd_config.give_way import GiveWay
 from openfeature_triton.provider.compiled_flag import CompiledFlag
 from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.route import RouteReason
@@ -86,13 +87,27 @@ class Task:
 
 
 class Catalogue:
-    """The enabled experiments of one document; made with it and never changed."""
+    """The enabled experiments of one document; made with it and never changed.
 
-    def __init__(self, document: Document, flags: Mapping[str, CompiledFlag]) -> None:
+    Candidates of `previous` whose flag was not compiled again are taken over.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        flags: Mapping[str, CompiledFlag],
+        previous: Catalogue | None = None,
+    ) -> None:
+        give_way = GiveWay()
+        known = previous.candidates if previous is not None else {}
+        self.candidates: dict[CompiledFlag, Candidate] = {}
         by_task: dict[str, list[Candidate]] = {}
         for experiment in document.experiments.values():
+            give_way()
             if experiment.enabled:
-                candidate = Candidate(experiment, flags[experiment.key], document)
+                flag = flags[experiment.key]
+                candidate = known.get(flag) or Candidate(experiment, flag, document)
+                self.candidates[flag] = candidate
                 by_task.setdefault(experiment.task_type, []).append(candidate)
         self._tasks = {task_type: Task(task_type, each) for task_type, each in by_task.items()}
 
