@@ -76,9 +76,6 @@ def provider_settings(
                     protocol=protocol,
                     url=triton.http_url if protocol == "http" else triton.grpc_url,
                     model_name=service_id,
-                    credential_header="authorization"
-                    if protocol == "http"
-                    else "triton-grpc-protocol-authorization",
                     credential=SecretStr(servers.CREDENTIAL),
                 )
             )
