@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+
+from openfeature_triton.provider.errors import ProviderError
 
 _QUIET_S = 60.0
 
@@ -31,7 +34,11 @@ class Tally:
             return dict(self._counts)
 
     def trouble(self, message: str) -> None:
-        """Count a trouble; log it, with the present traceback, at most once a minute."""
+        """Count a trouble; log it at most once a minute, with the count since then.
+
+        Of the present exception the log has the class alone, as its text may hold anything (that
+        of our own errors is safe, and told); the traceback is there at DEBUG.
+        """
         now = time.monotonic()
         with self._lock:
             self._counts[message] += 1
@@ -40,4 +47,12 @@ class Tally:
             if now - said_at < _QUIET_S:
                 return
             self._said[message] = (now, total)
-        self._log.warning("%s (%d since last said)", message, total - said_total, exc_info=True)
+        error, count = sys.exc_info()[1], total - said_total
+        self._log.warning(
+            "%s: %s (%d since last said)",
+            message,
+            error if isinstance(error, ProviderError) else type(error).__name__,
+            count,
+            extra={"trouble": message, "error_type": type(error).__name__, "count": count},
+        )
+        self._log.debug("%s", message, exc_info=True)

@@ -24,6 +24,7 @@ from openfeature_triton.provider.catalogue import Assignment
 from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.errors import FlagSourceError
 from openfeature_triton.provider.evaluator import Evaluator, details, evaluate, failed, not_found
+from openfeature_triton.provider.experiment_log import log_changes
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.forced import FORCED, ForcedBranches
@@ -42,6 +43,7 @@ from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.service_cache import ServiceCache
 from openfeature_triton.provider.settings import ProviderSettings
+from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.telemetry import telemetry_hooks
 
 _log = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class TritonProvider(AbstractProvider):
         self._events = ProviderEvents(self)
         self._described: dict[str, tuple[Service | None, FrozenDict[str, str]]] = {}
         self._announced: set[tuple[str, str]] = set()
-        self._track_failures = 0
+        self._tally = Tally(_log)
 
     @classmethod
     def open(
@@ -193,6 +195,7 @@ class TritonProvider(AbstractProvider):
         previous, self._evaluator = self._evaluator, evaluator
         self._trouble = None
         self._announce_phases(document)
+        log_changes(previous.document if previous else None, document)
         self._tell_refused(document)
         self._events.ready(_changed(previous, evaluator) if previous else None)
         self._tell_generation()
@@ -331,7 +334,7 @@ class TritonProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Hand a tracking event to `on_track`; never raises, the first failure is logged."""
+        """Hand a tracking event to `on_track`; never raises, failures are counted."""
         if self._on_track is None:
             return
         try:
@@ -341,9 +344,7 @@ class TritonProvider(AbstractProvider):
                 tracking_event_details or TrackingEventDetails(),
             )
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
-            self._track_failures += 1
-            if self._track_failures == 1:
-                _log.warning("a tracking event was not taken; the request goes on", exc_info=True)
+            self._tally.trouble("a tracking event was not taken; the request goes on")
 
     def match(self, task_type: str, context: EvaluationContext) -> Assignment | RouteReason:
         """The experiment of a task type that takes a request, or the reason why none does."""
