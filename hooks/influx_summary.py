@@ -8,6 +8,8 @@ from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.influx_api import InfluxApi, each_row, text
 from openfeature_triton.hooks.store_summary import StoreSummary
 
+# Without an end it would be now; but a point lies somewhere in its window, which may be later.
+_ALWAYS = "start: 0, stop: 2262-01-01T00:00:00Z"
 _COUNTERS = (schema.EXPOSURES, schema.REQUESTS, schema.ERRORS)
 
 
@@ -16,21 +18,21 @@ def summarize_influx(api: InfluxApi) -> StoreSummary:
     bucket = text(api.settings.bucket)
     counts = _values(
         api,
-        f"from(bucket: {bucket}) |> range(start: 0) |> filter(fn: (r) => r._measurement =="
+        f"from(bucket: {bucket}) |> range({_ALWAYS}) |> filter(fn: (r) => r._measurement =="
         f' {text(schema.LIGHT)}) |> group(columns: ["_field"]) |> sum()',
         "_field",
     )
     points = _values(
         api,
-        f"from(bucket: {bucket}) |> range(start: 0) |> filter(fn: (r) => r._measurement !="
+        f"from(bucket: {bucket}) |> range({_ALWAYS}) |> filter(fn: (r) => r._measurement !="
         f' {text(schema.PHASE)}) |> count() |> group(columns: ["_measurement"]) |> sum()',
         "_measurement",
     )
     phases = _values(
         api,
-        f"from(bucket: {bucket}) |> range(start: 0) |> filter(fn: (r) => r._measurement =="
+        f"from(bucket: {bucket}) |> range({_ALWAYS}) |> filter(fn: (r) => r._measurement =="
         f" {text(schema.PHASE)} and r._field == {text(schema.WEIGHTS)})"
-        " |> count() |> group() |> sum()",
+        " |> first() |> group() |> count()",
         "result",
     )
     series = _values(
@@ -58,7 +60,7 @@ def _values(api: InfluxApi, flux: str, name: str) -> dict[str, float]:
 
 def _newest(api: InfluxApi) -> datetime | None:
     flux = (
-        f"from(bucket: {text(api.settings.bucket)}) |> range(start: 0)"
+        f"from(bucket: {text(api.settings.bucket)}) |> range({_ALWAYS})"
         f" |> filter(fn: (r) => r._measurement == {text(schema.LIGHT)})"
         ' |> last() |> keep(columns: ["_time"]) |> group() |> max(column: "_time")'
     )
