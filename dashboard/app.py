@@ -15,10 +15,12 @@ from openfeature_triton.dashboard.access import AccessFile
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.machines import Machines
 from openfeature_triton.dashboard.open_store import open_store
+from openfeature_triton.dashboard.openapi import openapi
 from openfeature_triton.dashboard.pages import KeyConverter, Pages
 from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
 from openfeature_triton.dashboard.security import protect
 from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.sign_in import SignIn
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.tracking import Tracking
 from openfeature_triton.hooks.errors import StoreError
@@ -54,10 +56,12 @@ def create_app(
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False
     app.url_map.converters["key"] = KeyConverter
-    protect(app)
+    access = AccessFile(settings.access)
+    sign_in = app.extensions["sign_in"] = SignIn(access, settings)
+    protect(app, settings)
+    sign_in.add_to(app)
     store = store or open_store(settings)
     _add_pages(app, Pages(store, settings, clock))
-    access = AccessFile(settings.access)
     intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))
     _add_machines(app, Machines(store, settings, intake))
     tracking = Tracking(intake, access, settings.track_per_s)
@@ -81,6 +85,7 @@ def _add_machines(app: Flask, machines: Machines) -> None:
     app.add_url_rule(metrics, "metrics_json", machines.metrics)
     app.add_url_rule(f"{metrics}.csv", "metrics_csv", machines.metrics_csv)
     app.add_url_rule("/metrics", "prometheus", machines.prometheus)
+    app.add_url_rule("/api/openapi.json", "openapi", lambda: jsonify(openapi()))
 
 
 def _open_recorder(settings: DashboardSettings) -> Recorder:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 
 from openfeature_triton.dashboard.loopback import is_loopback
+from openfeature_triton.dashboard.settings import DashboardSettings
 
 HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -17,7 +18,7 @@ HEADERS = {
             "img-src 'self'",
             "connect-src 'self'",
             "base-uri 'none'",
-            "form-action 'none'",
+            "form-action 'self'",
             "frame-ancestors 'none'",
         )
     ),
@@ -29,9 +30,14 @@ HEADERS = {
 }
 
 
-def protect(app: Flask) -> None:
-    """Put the headers on each answer, errors too, and answer only to the names of loopback."""
-    app.before_request(_refuse_foreign_names)
+def protect(app: Flask, settings: DashboardSettings) -> None:
+    """Put the headers on each answer, errors too.
+
+    A dashboard of loopback answers only to its names; any other asks who is looking, and a foreign
+    name brings no session along.
+    """
+    if is_loopback(settings.host.removeprefix("[").removesuffix("]")):
+        app.before_request(_refuse_foreign_names)
     app.after_request(_add_headers)
 
 

@@ -1,8 +1,9 @@
-"""Serve: the dashboard under waitress, on loopback, until it is closed."""
+"""Serve: the dashboard under waitress, on loopback unless it asks who is looking."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import threading
 from typing import Any
@@ -12,7 +13,9 @@ from waitress.server import create_server
 from waitress.wasyncore import close_all
 
 from openfeature_triton.dashboard.errors import ListenError, NotLoopbackError, PortTakenError
+from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.loopback import LOCALHOST, is_loopback
+from openfeature_triton.dashboard.sign_in import SignIn
 
 _THREADS = 4
 
@@ -22,7 +25,8 @@ class Server:
 
     Args:
         app: what `create_app` gave.
-        host: an address of loopback, or `localhost`. NotLoopbackError for any other.
+        host: an address, or `localhost`. NotLoopbackError for one that others reach, unless the
+            application asks who is looking and does not debug.
         port: 0 takes a free one. PortTakenError if somebody else listens there.
 
     Attributes:
@@ -30,7 +34,8 @@ class Server:
     """
 
     def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
-        address = _loopback(host, port)
+        address = _allowed(app, host, port)
+        self._intake: Intake | None = app.extensions.get("intake")
         listening = _listen(address, port)
         shown = f"[{address}]" if ":" in address else address
         self.url = f"http://{shown}:{listening.getsockname()[1]}/"
@@ -68,6 +73,8 @@ class Server:
             self._is_closed = True
             self._server.task_dispatcher.shutdown()
             close_all(self._sockets)
+            if self._intake is not None:
+                self._intake.close()
 
 
 def serve(app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
@@ -79,16 +86,28 @@ def serve(app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
         server.close()
 
 
-def _loopback(host: str, port: int) -> str:
+def _allowed(app: Flask, host: str, port: int) -> str:
     name = host.removeprefix("[").removesuffix("]")
-    if not is_loopback(name):
+    if is_loopback(name):
+        return "127.0.0.1" if name == LOCALHOST else name
+    if app.debug:
+        problem = "the dashboard debugs, and so listens on loopback only"
+        raise NotLoopbackError(host, port, problem, "unset FLASK_DEBUG")
+    sign_in: SignIn | None = app.extensions.get("sign_in")
+    if sign_in is None or not sign_in.is_on():
         raise NotLoopbackError(
             host,
             port,
-            "the dashboard listens on loopback only, as it can't yet ask who is looking",
-            "use 127.0.0.1, and ssh -L to look from elsewhere",
+            "without authentication the dashboard listens on loopback only",
+            "openfeature-triton dashboard user add NAME, or name a trusted proxy "
+            "(OFT_PROXY_ADDRESS); or use 127.0.0.1, and ssh -L to look from elsewhere",
         )
-    return "127.0.0.1" if name == LOCALHOST else name
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        problem, advice = "is no address", "name an address of this machine, such as 0.0.0.0"
+        raise ListenError(host, port, problem, advice) from None
+    return name
 
 
 def _listen(address: str, port: int) -> socket.socket:

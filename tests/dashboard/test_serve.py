@@ -97,7 +97,7 @@ def test_two_servers_in_one_process_leave_each_other_alone(empty_store: World) -
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_an_address_that_others_reach_is_refused(empty_store: World, host: str) -> None:
     """Nothing listens before the dashboard can ask who is looking."""
-    with pytest.raises(NotLoopbackError, match="loopback only"):
+    with pytest.raises(NotLoopbackError, match="without authentication"):
         Server(create_app(empty_store.settings()), host, 0)
 
 
