@@ -74,7 +74,7 @@ class DocumentReader:
         top, flags = self._split(text, give_way)
         self._check_top(top, flags)
         entries = self._read_flags(top, flags, give_way)
-        document = self._document(top, entries)
+        document = self._document(top, entries, give_way)
         self._entries, self._rules = entries, _rules(top)
         return document
 
@@ -172,19 +172,28 @@ class DocumentReader:
             return _Entry(member.text, error=error)
         return _Entry(member.text, value, experiment)
 
-    def _document(self, top: dict[str, Any], entries: dict[str, _Entry]) -> Document:
-        flags = {key: each.flag for key, each in entries.items() if each.flag is not None}
-        refused = tuple(each.error for each in entries.values() if each.error is not None)
+    def _document(
+        self, top: dict[str, Any], entries: dict[str, _Entry], give_way: GiveWay
+    ) -> Document:
+        flags: dict[str, Any] = {}
+        experiments: list[Experiment] = []
+        refused: list[FlagFileError] = []
+        for key, entry in entries.items():
+            give_way()
+            if entry.flag is not None:
+                flags[key] = entry.flag
+            if entry.experiment is not None:
+                experiments.append(entry.experiment)
+            if entry.error is not None:
+                refused.append(entry.error)
         if refused and not flags:
             raise refused[0]
         return Document(
             source=self.source,
             flags=FrozenDict(flags),
             metadata=FrozenDict(top.get("metadata", {})),
-            experiments=FrozenDict(
-                in_order([each.experiment for each in entries.values() if each.experiment])
-            ),
-            refused=refused,
+            experiments=FrozenDict(in_order(experiments)),
+            refused=tuple(refused),
             bucketing=self.bucketing,
         )
 

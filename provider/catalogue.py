@@ -66,19 +66,19 @@ class Task:
     A request is offered only to those whose guards its language passes.
     """
 
-    def __init__(self, task_type: str, candidates: list[Candidate]) -> None:
-        named = [_languages(candidate.guarded) for candidate in candidates]
-        able = [
-            (candidate, languages)
-            for candidate, languages in zip(candidates, named, strict=True)
-            if candidate.guarded.allows("task_type", task_type)
-        ]
+    def __init__(self, task_type: str, candidates: list[Candidate], give_way: GiveWay) -> None:
+        able = []
+        for candidate in candidates:
+            give_way()
+            if candidate.guarded.allows("task_type", task_type):
+                able.append((candidate, _languages(candidate.guarded)))
         self.everyone = tuple(candidates)
         self.others: Offers = _offers([candidate for candidate, names in able if names is None])
         by_language: dict[str, list[Candidate]] = {
             language: [] for _, names in able for language in names or ()
         }
         for candidate, names in able:
+            give_way()
             for language in by_language if names is None else names:
                 by_language[language].append(candidate)
         self.by_language: dict[str, Offers] = {
@@ -109,7 +109,9 @@ class Catalogue:
                 candidate = known.get(flag) or Candidate(experiment, flag, document)
                 self.candidates[flag] = candidate
                 by_task.setdefault(experiment.task_type, []).append(candidate)
-        self._tasks = {task_type: Task(task_type, each) for task_type, each in by_task.items()}
+        self._tasks = {
+            task_type: Task(task_type, each, give_way) for task_type, each in by_task.items()
+        }
 
     def assign(
         self, task_type: str, language: str, targeting_key: str | None, attributes: Attributes

@@ -27,7 +27,9 @@ class Evaluator:
     def __init__(self, document: Document, previous: Evaluator | None = None) -> None:
         self.document = document
         self.flags: Mapping[str, CompiledFlag] = _compiled(document, previous)
-        self.catalogue = Catalogue(document, self.flags, previous.catalogue if previous else None)
+        self.catalogue: Catalogue = Catalogue(
+            document, self.flags, previous.catalogue if previous else None
+        )
 
     def resolve(
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None

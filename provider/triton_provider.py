@@ -20,6 +20,7 @@ from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.flagd_config.give_way import GiveWay
 from openfeature_triton.provider.catalogue import Assignment
 from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.errors import FlagSourceError
@@ -270,7 +271,9 @@ class TritonProvider(AbstractProvider):
 
     def _announce_phases(self, document: Document) -> None:
         """Tell each phase once, with its definition, when it first goes live."""
+        give_way = GiveWay()
         for experiment in document.experiments.values():
+            give_way()
             if (experiment.key, experiment.phase) not in self._announced:
                 self._announced.add((experiment.key, experiment.phase))
                 self.track("experiment_phase", EvaluationContext(), _phase_details(experiment))
@@ -536,10 +539,14 @@ def _phase_details(experiment: Experiment) -> TrackingEventDetails:
 
 def _changed(previous: Evaluator | None, present: Evaluator) -> list[str]:
     """The keys of the flags that came, went or changed."""
+    give_way = GiveWay()
     before = previous.document.flags if previous else {}
     after = present.document.flags
-    return sorted(
-        key
-        for key in {*before, *after}
-        if before.get(key) is not after.get(key) and before.get(key) != after.get(key)
-    )
+    changed = []
+    for key, flag in after.items():
+        give_way()
+        was = before.get(key)
+        if was is not flag and was != flag:
+            changed.append(key)
+    changed += before.keys() - after.keys()
+    return sorted(changed)
