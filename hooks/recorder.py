@@ -27,6 +27,7 @@ from openfeature_triton.hooks.stats import RecorderStats, Tally
 from openfeature_triton.hooks.worker import CLOSED, Worker
 
 _STEP_S = 0.05
+_MERGE_EVERY_S = 3600.0
 
 BAD_SERIES = "bad_series"
 BAD_EVENT = "bad_event"
@@ -86,7 +87,8 @@ class Recorder:
             return cls(ForwardingSink(settings, influx), settings)
         from openfeature_triton.hooks.sql_sink import SqlSink  # noqa: PLC0415 - for this sink alone
 
-        return cls(SqlSink(settings.store), settings)
+        merge_every_s = _MERGE_EVERY_S if settings.merge_days else None
+        return cls(SqlSink(settings.store, merge_every_s=merge_every_s), settings)
 
     def _begin(self) -> None:
         """Start empty: nothing that another process or thread may hold is kept."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, func, insert, literal, select, text
+from sqlalchemy.engine import URL
 
 from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.sql_engine import check_tables, open_to_write, store_errors, store_url
@@ -20,12 +21,12 @@ from openfeature_triton.hooks.tables import day_values, merged_days, windows
 _CLOSED_NS = 3600 * 10**9  # a day is merged an hour after its end
 
 
-def merge(url: str | SecretStr, now_ns: int | None = None) -> tuple[int, ...]:
+def merge(url: str | SecretStr | URL, now_ns: int | None = None) -> tuple[int, ...]:
     """Merge all closed days that are not merged; gives them, in days since 1970.
 
     Each day is a transaction of its own: writers wait for one day at most.
     """
-    parsed = store_url(url)
+    parsed = url if isinstance(url, URL) else store_url(url)
     engine = open_to_write(parsed)
     first_open = ((time.time_ns() if now_ns is None else now_ns) - _CLOSED_NS) // NS_PER_DAY
     try:
@@ -58,8 +59,9 @@ def _unmerged(connection: Connection, first_open: int) -> tuple[int, ...]:
 def _merge_day(connection: Connection, day: int) -> None:
     if connection.dialect.name == "postgresql":
         # Whoever writes waits, and sees then that the day is merged; so no window slips between
-        # the sum and the word that it is whole. SQLite has one writer at a time anyway.
-        connection.execute(text("LOCK TABLE windows IN SHARE MODE"))
+        # the sum and the word that it is whole. SQLite has one writer at a time anyway. (This mode
+        # keeps out another merge too.)
+        connection.execute(text("LOCK TABLE windows IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(delete(day_values).where(day_values.c.day == day))
     inside = windows.c.time_ns.between(day * NS_PER_DAY, (day + 1) * NS_PER_DAY - 1)
     group = windows.c.series_id, windows.c.field

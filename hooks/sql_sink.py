@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,9 +14,9 @@ from sqlalchemy import Connection, Table, and_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from openfeature_triton.hooks import schema, tables
-from openfeature_triton.hooks.errors import ForeignStoreError
+from openfeature_triton.hooks.errors import ForeignStoreError, StoreError
 from openfeature_triton.hooks.sink import Point, Tags
-from openfeature_triton.hooks.sql_days import reopen
+from openfeature_triton.hooks.sql_days import merge, reopen
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
     open_to_write,
@@ -24,6 +26,7 @@ from openfeature_triton.hooks.sql_engine import (
 )
 
 _SeriesKey = tuple[str, Tags]
+_log = logging.getLogger(__name__)
 _SCHEMA_LOCK = 0x6F667473  # any number that our processes agree on
 
 
@@ -32,12 +35,16 @@ class SqlSink:
 
     Args:
         url: SQLAlchemy URL. The tables are made if they are not there.
+        merge_every_s: how often closed days are merged after a write (`hooks.sql_days`); None:
+            never.
 
     StoreError if the store can't be used; a file that is no database is left as it is.
     """
 
-    def __init__(self, url: str | SecretStr) -> None:
+    def __init__(self, url: str | SecretStr, *, merge_every_s: float | None = None) -> None:
         self._url = store_url(url)
+        self._merge_every_s = merge_every_s
+        self._merge_due_s = time.monotonic()
         self._use_new_engine()
         with store_errors(self._url):
             self._prepare()
@@ -53,11 +60,22 @@ class SqlSink:
         except Exception:
             self._is_prepared = False  # the file may be gone, and the next one has other ids
             raise
+        self._merge_if_due()
 
     def close(self) -> None:
         """Let go of the database."""
         if self._pid == os.getpid():
             self._engine.dispose()
+
+    def _merge_if_due(self) -> None:
+        """Merge closed days; what goes wrong is no matter of the points, which are stored."""
+        if self._merge_every_s is None or time.monotonic() < self._merge_due_s:
+            return
+        self._merge_due_s = time.monotonic() + self._merge_every_s
+        try:
+            merge(self._url)
+        except StoreError as error:
+            _log.warning("days can't be merged, they are tried again later: %s", error)
 
     def _use_new_engine(self) -> None:
         self._engine = open_to_write(self._url)
