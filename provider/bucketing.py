@@ -94,8 +94,12 @@ def unit_hash_v3(flag_key: str) -> HashOf:
     return hash_of
 
 
-def by_unit_v3(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
+def by_unit(flag_key: str, split: Split, *, v3: bool) -> Callable[[Any, Any], Any]:
     """A split by the targeting key as one function of (attributes, targeting key)."""
+    return (_by_unit_v3 if v3 else _by_unit_v2)(flag_key, split)
+
+
+def _by_unit_v3(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
     before, hash_of = b"\x82" + cbor2.dumps(flag_key), unit_hash_v3(flag_key)
     heads, digest, bisect, (ends, variants) = _TEXT_HEADS, mmh3_32_uintdigest, bisect_right, split
 
@@ -145,8 +149,7 @@ def unit_hash_v2(flag_key: str) -> HashOf:
     return hash_of
 
 
-def by_unit_v2(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
-    """A split by the targeting key as one function of (attributes, targeting key)."""
+def _by_unit_v2(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
     before = flag_key.encode()
     digest, bisect, (ends, variants) = mmh3_32_uintdigest, bisect_right, split
 

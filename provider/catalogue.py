@@ -10,39 +10,59 @@ from openfeature.flag_evaluation import Reason
 
 from openfeature_triton.flagd_config import Document, Experiment
 from openfeature_triton.flagd_config.give_way import GiveWay
+from openfeature_triton.provider.bucketing import Split, by_unit
 from openfeature_triton.provider.compiled_flag import CompiledFlag
 from openfeature_triton.provider.guards import Guarded, guarded
+from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.rules import Attributes, RuleCompiler, Run
 
+_MOST_WAYS = 4096
+
 
 class Assignment(NamedTuple):
-    """What was chosen for a targeting key: the experiment that took it, and its variant."""
+    """What was chosen for a targeting key: the experiment that took it, and its variant.
+
+    `forced` says that a rule before the split gave the variant, to a tester, say.
+    """
 
     experiment: str
     phase: str
     variant: str
     service_id: str
+    forced: bool = False
 
 
 class Candidate:
     """An experiment that may take a request: its flag, and its rule without the guards.
 
-    `reads` says whether that rule looks at the request's attributes.
+    `reads` says whether that rule looks at the request's attributes; `direct` gives an assignment,
+    or None for no match, where the rule is but a split of targeting keys.
     """
 
-    __slots__ = ("assignments", "flag", "guarded", "reads", "run")
+    __slots__ = ("assignments", "direct", "flag", "guarded", "reads", "run")
 
     def __init__(self, experiment: Experiment, flag: CompiledFlag, document: Document) -> None:
         self.flag = flag
         self.guarded = guarded(document.flags[experiment.key].get("targeting"))
         compiler = RuleCompiler(experiment.key, document.bucketing, flag.uncompiled.copy())
-        self.run: Run = compiler.compile(self.guarded.rule).run
-        self.reads = compiler.reads
+        rule = compiler.compile(self.guarded.rule)
+        self.run: Run = rule.run
+        self.reads = compiler.reads or flag.has_forced
         self.assignments = {
             variant: Assignment(experiment.key, experiment.phase, variant, service_id)
             for variant, service_id in experiment.services.items()
         }
+
+        self.direct = None if rule.split is None else self._direct(rule.split, document)
+
+    def _direct(self, split: Split, document: Document) -> Run | None:
+        """The split with assignments in the place of its variants."""
+        if not all(name is None or name in self.assignments for name in split.variants):
+            return None
+        found = [None if name is None else self.assignments[name] for name in split.variants]
+        v3 = document.bucketing == "v3"
+        return by_unit(self.flag.key, Split(split.ends, found), v3=v3)
 
     def assign(self, result: Any) -> Assignment | RouteReason:
         """What a result of the rule, whatever its type, means for a request."""
@@ -58,6 +78,10 @@ class Candidate:
 Offer = tuple[Run, Callable[[Any], "Assignment | None"], Candidate]
 # The candidates for one kind of request, and whether any of them reads its attributes.
 Offers = tuple[tuple[Offer, ...], bool]
+# Gives a request (attributes, targeting key) its assignment, or the reason for none, or None.
+Way = Callable[[Attributes, "str | None"], "Assignment | RouteReason | None"]
+# What is offered to at once, with what targeting sees of task and language if it looks.
+Pass = tuple[tuple[Offer, ...], "Mapping[str, Any] | None"]
 
 
 class Task:
@@ -85,10 +109,26 @@ class Task:
             language: _offers(each) for language, each in by_language.items()
         }
 
+    def passes(self, task_type: str, given: str) -> tuple[Pass, ...]:
+        """Where a request in a language is offered: by its tag, then by the first subtag."""
+        tag, primary = read_language(given)
+        says = {"task_type": task_type, LANGUAGE: tag}
+        if primary:
+            says[PRIMARY] = primary
+        first = self._pass(says)
+        if not primary or primary == tag:
+            return (first,)
+        return first, self._pass({**says, LANGUAGE: primary})
+
+    def _pass(self, says: Mapping[str, Any]) -> Pass:
+        offers, reads = self.by_language.get(says[LANGUAGE], self.others)
+        return offers, says if reads else None
+
 
 class Catalogue:
     """The enabled experiments of one document; made with it and never changed.
 
+    It remembers the way of each task and language that a request came with.
     Candidates of `previous` whose flag was not compiled again are taken over.
     """
 
@@ -112,6 +152,7 @@ class Catalogue:
         self._tasks = {
             task_type: Task(task_type, each, give_way) for task_type, each in by_task.items()
         }
+        self.ways: dict[tuple[str, str], Way] = {}
 
     def assign(
         self, task_type: str, language: str, targeting_key: str | None, attributes: Attributes
@@ -119,40 +160,86 @@ class Catalogue:
         """Offer a request to the experiments of its task; gives the reason if none takes it.
 
         So a request is in at most one experiment per task. An experiment whose evaluation fails
-        costs only itself. `attributes` is what else the request says.
+        costs only itself. `language` is a tag as given, `attributes` what else the request says.
         """
+        way = self.ways.get((task_type, language)) or self.way(task_type, language)
+        try:
+            return way(attributes, targeting_key) or RouteReason.NO_MATCH
+        except Exception:  # noqa: BLE001 - a split by half of a surrogate pair
+            return RouteReason.FLAG_ERROR
+
+    def way(self, task_type: str, language: str) -> Way:
+        """Find out where a request is offered, and remember it for the next."""
+        task = self._tasks.get(task_type)
+        if task is None:
+            return _nowhere
+        way = _way(task.passes(task_type, language))
+        if len(self.ways) < _MOST_WAYS:  # the language comes from outside
+            self.ways[(task_type, language)] = way
+        return way
+
+    def match(self, task_type: str, context: EvaluationContext) -> Assignment | RouteReason:
+        """The first experiment that takes a context as it is, its language not looked into."""
         task = self._tasks.get(task_type)
         if task is None:
             return RouteReason.NO_EXPERIMENT
-        candidates, reads = task.by_language.get(language, task.others)
-        if reads:
-            attributes = {**attributes, "task_type": task_type, "language": language}
-        reason = RouteReason.NO_MATCH
-        for run, assigned, candidate in candidates:
-            try:
-                result = run(attributes, targeting_key)
-                if result is None:
-                    continue
-                found = assigned(result) or candidate.assign(result)
-            except Exception:  # noqa: BLE001 - json-logic raises whatever a rule provokes
-                found = RouteReason.FLAG_ERROR
-            if type(found) is Assignment:
-                return found
-            if found is RouteReason.FLAG_ERROR:
-                reason = found
-        return reason
-
-    def match(self, task_type: str, context: EvaluationContext) -> Assignment | RouteReason:
-        """The same for a context, whatever it holds under `task_type` and `language`."""
-        attributes, key = context.attributes, context.targeting_key
-        language = attributes.get("language")
-        if isinstance(language, str) and attributes.get("task_type") == task_type:
-            return self.assign(task_type, language, key, attributes)
-        task = self._tasks.get(task_type)
-        return _first(task.everyone, context) if task else RouteReason.NO_EXPERIMENT
+        candidates = task.everyone
+        language = context.attributes.get(LANGUAGE)
+        if isinstance(language, str) and context.attributes.get("task_type") == task_type:
+            offers, _ = task.by_language.get(language, task.others)
+            candidates = tuple(candidate for _, _, candidate in offers)
+        return _first(candidates, context)
 
 
 Match = Assignment
+
+
+def _nowhere(_: Attributes, __: str | None) -> RouteReason:
+    return RouteReason.NO_EXPERIMENT
+
+
+def _way(passes: tuple[Pass, ...]) -> Way:
+    """What offers a request to each pass in turn; the first assignment, or error, ends it."""
+    offers, says = passes[0]
+    if len(passes) == 1 and says is None and len(offers) == 1:
+        direct = offers[0][2].direct
+        if direct is not None:
+            return direct
+
+    def way(attributes: Attributes, targeting_key: str | None) -> Assignment | RouteReason | None:
+        found: Assignment | RouteReason | None = None
+        for offers, says in passes:
+            if says is not None:
+                attributes = {**attributes, **says}
+            found = _offer(offers, attributes, targeting_key)
+            if found is not None:
+                break
+        return found
+
+    return way
+
+
+def _offer(
+    offers: tuple[Offer, ...], attributes: Attributes, targeting_key: str | None
+) -> Assignment | RouteReason | None:
+    """The first assignment among candidates; an error if there was one and no assignment."""
+    reason = None
+    for run, assigned, candidate in offers:
+        try:
+            result = run(attributes, targeting_key)
+            if result is None:
+                continue
+            found = assigned(result) or candidate.assign(result)
+        except Exception:  # noqa: BLE001 - json-logic raises whatever a rule provokes
+            found = RouteReason.FLAG_ERROR
+        if type(found) is Assignment:
+            flag = candidate.flag
+            if flag.has_forced and flag.is_forced(attributes, targeting_key):
+                return found._replace(forced=True)
+            return found
+        if found is RouteReason.FLAG_ERROR:
+            reason = found
+    return reason
 
 
 def _first(

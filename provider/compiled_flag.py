@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagType, Reason
 
+from openfeature_triton.provider.forced import forced_branches
+from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 from openfeature_triton.provider.rules import Attributes, RuleCompiler, Run
 
 Metadata = Mapping[str, "bool | int | float | str"]
@@ -19,7 +21,8 @@ _NO_METADATA: Metadata = MappingProxyType({})
 class Outcome(NamedTuple):
     """What a flag gives: a variant with its value, the caller's default, or an error.
 
-    `types` are those as which the value may be asked for; `plain` says that the value is no
+    `types` are those as which the value may be asked for; `forced` says of an experiment's variant
+    that its split did not choose it; `plain` says that the value is no
     object or list, so that it can be handed out as it is.
     """
 
@@ -28,6 +31,7 @@ class Outcome(NamedTuple):
     value: Any = None
     service_id: str | None = None
     types: frozenset[FlagType] = frozenset()
+    forced: bool = False
     plain: bool = True
     error_code: ErrorCode | None = None
     message: str | None = None
@@ -39,13 +43,28 @@ class CompiledFlag:
     `uncompiled` counts the operators in it that are left to the reference implementation.
     """
 
-    __slots__ = ("_default", "_outcomes", "_run", "key", "metadata", "uncompiled")
+    __slots__ = (
+        "_default",
+        "_forced",
+        "_outcomes",
+        "_run",
+        "_wants_primary",
+        "experiment",
+        "key",
+        "metadata",
+        "uncompiled",
+    )
 
     def __init__(
         self, key: str, flag: Mapping[str, Any], metadata: Metadata, bucketing: str
     ) -> None:
         self.key = key
         self.metadata = metadata
+        self.experiment = "phase" in metadata and metadata.get("experiment") is True
+        self._wants_primary = PRIMARY in str(flag.get("targeting"))
+        self._forced: Run | None = None
+        if self.experiment:
+            self._forced = forced_branches(key, flag.get("targeting"), bucketing)
         self.uncompiled: Counter[str] = Counter()
         self._outcomes = _targeted(flag["variants"])
         targeting = flag.get("targeting")
@@ -71,6 +90,42 @@ class CompiledFlag:
             return failure(ErrorCode.PARSE_ERROR, f"flag {self.key!r}: {type(error).__name__}")
         found = self._outcomes.get(result) if type(result) is str else None
         return found or self.outcome(result)
+
+    def evaluate_in_language(self, attributes: Attributes, targeting_key: str | None) -> Outcome:
+        """The outcome of a request by its language's tag, else by the tag's first subtag."""
+        given = attributes.get(LANGUAGE)
+        tag = primary = ""
+        if given and isinstance(given, str):
+            tag, primary = read_language(given)
+        if primary and (
+            tag != given or (self._wants_primary and attributes.get(PRIMARY) != primary)
+        ):
+            attributes = {**attributes, LANGUAGE: tag, PRIMARY: primary}
+        found = self.evaluate(attributes, targeting_key)
+        if found.variant is None and found.error_code is None and primary and primary != tag:
+            attributes = {**attributes, LANGUAGE: primary}
+            found = self.evaluate(attributes, targeting_key)
+        if found.variant is None:
+            return found
+        if found.reason is not Reason.TARGETING_MATCH or (
+            self.has_forced and self.is_forced(attributes, targeting_key)
+        ):
+            return found._replace(forced=True)
+        return found
+
+    @property
+    def has_forced(self) -> bool:
+        """Whether a rule before the split may give a variant."""
+        return self._forced is not None
+
+    def is_forced(self, attributes: Attributes, targeting_key: str | None) -> bool:
+        """Whether a rule before the split gives a variant; never raises."""
+        if self._forced is None:
+            return False
+        try:
+            return self._forced(attributes, targeting_key) is not None
+        except Exception:  # noqa: BLE001 - json-logic raises whatever a rule provokes
+            return False
 
     def outcome(self, result: Any) -> Outcome:
         """The outcome of what the targeting gave."""

@@ -26,6 +26,7 @@ class Evaluator:
 
     def __init__(self, document: Document, previous: Evaluator | None = None) -> None:
         self.document = document
+        self.context = document.context
         self.flags: Mapping[str, CompiledFlag] = _compiled(document, previous)
         self.catalogue: Catalogue = Catalogue(
             document, self.flags, previous.catalogue if previous else None

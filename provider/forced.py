@@ -15,39 +15,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from openfeature.evaluation_context import EvaluationContext
-
-from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.rules import RuleCompiler, Run
 
 FORCED = "forced"
 """The flag metadata that says so, beside the flag's own."""
 
 
-class ForcedBranches:
-    """The branches of one document's experiments that give a variant without the split."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self._rules: dict[str, Run | None] = {}
-
-    def force(self, key: str, context: EvaluationContext) -> bool:
-        """Whether an experiment's targeting gives a variant without its split; never raises."""
-        if key not in self._rules:
-            self._rules[key] = self._compiled(key)
-        run = self._rules[key]
-        if run is None:
-            return False
-        try:
-            return run(context.attributes, context.targeting_key) is not None
-        except Exception:  # noqa: BLE001 - json-logic raises whatever a rule provokes
-            return False
-
-    def _compiled(self, key: str) -> Run | None:
-        rule = _without_split(self.document.flags[key].get("targeting"))
-        if not _may_give_a_variant(rule):
-            return None
-        return RuleCompiler(key, self.document.bucketing, Counter()).compile(rule).run
+def forced_branches(key: str, targeting: Any, bucketing: str) -> Run | None:
+    """What gives not None where targeting gives a variant without its split; None if it can't."""
+    rule = _without_split(targeting)
+    if not _may_give_a_variant(rule):
+        return None
+    return RuleCompiler(key, bucketing, Counter()).compile(rule).run
 
 
 def _without_split(rule: Any) -> Any:

@@ -19,8 +19,7 @@ from openfeature.contrib.tools.flagd.core.targeting.custom_ops import normalize_
 
 from openfeature_triton.provider.bucketing import (
     Split,
-    by_unit_v2,
-    by_unit_v3,
+    by_unit,
     hash_v2,
     hash_v3,
     split_v2,
@@ -42,13 +41,19 @@ _BOOLEAN = frozenset(("==", "!=", "===", "!==", "<", "<=", ">", ">=", "!", "!!",
 
 @dataclass(slots=True)
 class Node:
-    """One compiled rule: a constant, or what to run; `name` where it just reads an attribute."""
+    """One compiled rule: a constant, or what to run, and what is known of it.
+
+    `name` is that of the attribute which it just reads, or tests for being one of `texts`; `split`
+    is what it does with the targeting key and nothing else.
+    """
 
     run: Run
     constant: bool = False
     value: Any = None
     boolean: bool = False
     name: str | None = None
+    texts: frozenset[str] | None = None
+    split: Split | None = None
 
 
 def constant(value: Any) -> Node:
@@ -180,12 +185,20 @@ class RuleCompiler:
         subject, text = _text_test(nodes)
         if subject is None:
             return self._pure(name, nodes)
-        return Node(_equals_text(subject, text, name), boolean=True)
+        test = Node(_equals_text(subject, text, name), boolean=True)
+        if subject.name is not None and name in ("==", "==="):
+            test.name, test.texts = subject.name, frozenset((text,))
+        return test
 
     def _in(self, _: Any, arguments: list[Any]) -> Node:
         nodes = [self.compile(argument) for argument in arguments]
         if len(nodes) == 2 and nodes[1].constant and isinstance(nodes[1].value, list):
-            return Node(_in_list(nodes[0], nodes[1].value), boolean=True)
+            items = nodes[1].value
+            test = Node(_in_list(nodes[0], items), boolean=True)
+            if nodes[0].name is not None:
+                test.name = nodes[0].name
+                test.texts = frozenset(item for item in items if type(item) is str)
+            return test
         return self._pure("in", nodes)
 
     def _sem_ver(self, _: Any, arguments: list[Any]) -> Node:
@@ -224,8 +237,9 @@ class RuleCompiler:
         read = split_v3 if self._v3 else split_v2
         split = read([share.value for share in shares])
         if shorthand or (not self._v3 and nodes[0].constant and nodes[0].value is None):
-            by_unit = by_unit_v3 if self._v3 else by_unit_v2
-            return constant(None) if split is None else Node(by_unit(self._flag_key, split))
+            if split is None:
+                return constant(None)
+            return Node(by_unit(self._flag_key, split, v3=self._v3), split=split)
         return self._by_value(nodes, split)
 
     def _by_value(self, nodes: list[Node], split: Split | None) -> Node:
@@ -341,6 +355,8 @@ def _first_that(decides: Callable[[Any], bool], nodes: list[Node], *, negated: b
     if len(nodes) == 1:
         return nodes[0]
     if all(node.boolean for node in nodes):
+        if negated and len(nodes) == 2 and all(node.texts is not None for node in nodes):
+            return Node(_both(*nodes), boolean=True)
         return Node((_all if negated else _any)([node.run for node in nodes]), boolean=True)
     runs = tuple(node.run for node in nodes)
 
@@ -353,6 +369,21 @@ def _first_that(decides: Callable[[Any], bool], nodes: list[Node], *, negated: b
         return value
 
     return Node(run)
+
+
+def _both(left: Node, right: Node) -> Run:
+    """Two attributes that must both be one of some texts, tested at once."""
+    first, second = left.name or "", right.name or ""
+    these, those = left.texts or frozenset(), right.texts or frozenset()
+    otherwise = _all([left.run, right.run])
+
+    def run(attributes: Attributes, key: str | None) -> Any:
+        one, other = attributes.get(first), attributes.get(second)
+        if type(one) is str and type(other) is str:
+            return one in these and other in those
+        return otherwise(attributes, key)
+
+    return run
 
 
 def _all(runs: list[Run]) -> Run:
@@ -454,7 +485,7 @@ def _text_test(nodes: list[Node]) -> tuple[Node | None, str]:
 
 def _equals_text(subject: Node, text: str, operator: str) -> Run:
     """`==`, `!=`, `===` and `!==` with a constant text; none of them minds the sides."""
-    read, name = subject.run, subject.name
+    read, name = subject.run, None if subject.texts is not None else subject.name
     loose = operator in ("==", "!=")
 
     def equal(value: Any) -> bool:

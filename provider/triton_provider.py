@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType, Reason
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
@@ -24,18 +24,17 @@ from openfeature_triton.flagd_config.give_way import GiveWay
 from openfeature_triton.provider.catalogue import Assignment
 from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.errors import FlagSourceError
-from openfeature_triton.provider.evaluator import Evaluator, details, evaluate, failed, not_found
+from openfeature_triton.provider.evaluator import Evaluator, details, failed, not_found
 from openfeature_triton.provider.experiment_log import log_changes
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
-from openfeature_triton.provider.forced import FORCED, ForcedBranches
+from openfeature_triton.provider.forced import FORCED
 from openfeature_triton.provider.generation import (
     EvaluationServer,
     GenerationCheck,
     check_generation,
 )
 from openfeature_triton.provider.keyring import Keyring
-from openfeature_triton.provider.language import PRIMARY, in_language, in_primary_language
 from openfeature_triton.provider.open_source import evaluation_server, open_source
 from openfeature_triton.provider.provider_events import ProviderEvents
 from openfeature_triton.provider.provider_flags import ProviderFlags
@@ -94,13 +93,13 @@ class TritonProvider(AbstractProvider):
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
         self._hooks = telemetry_hooks()
-        self._forced: ForcedBranches | None = None
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
         self._server = server
         self._strict = strict
         self._generation: GenerationCheck | None = None
         self._events = ProviderEvents(self)
+        self._metadata = Metadata("openfeature-triton")
         self._described: dict[str, tuple[Service | None, FrozenDict[str, str]]] = {}
         self._announced: set[tuple[str, str]] = set()
         self._tally = Tally(_log)
@@ -127,7 +126,7 @@ class TritonProvider(AbstractProvider):
 
     def get_metadata(self) -> Metadata:
         """The provider's name, for hooks and telemetry."""
-        return Metadata("openfeature-triton")
+        return self._metadata
 
     # From the flag source to the evaluator
 
@@ -317,7 +316,7 @@ class TritonProvider(AbstractProvider):
         evaluator = self._evaluator
         if evaluator is None or flag_key not in evaluator.document.experiments:
             return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
-        details = self._resolve_object(flag_key, default_value, evaluation_context)
+        details = self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
         if details.variant is not None and isinstance(details.value, Mapping):
             details.value = details.value["service_id"]
         return details
@@ -329,7 +328,7 @@ class TritonProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """The service of a variant (never its credential); any other object flag as it is."""
-        return self._resolve_object(flag_key, default_value, evaluation_context)
+        return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
 
     def track(
         self,
@@ -372,11 +371,16 @@ class TritonProvider(AbstractProvider):
         evaluator = self._evaluator
         if evaluator is None:
             return self._not_ready()
-        if evaluator.document.context:
-            attributes = {**evaluator.document.context, **attributes}
-        found = evaluator.catalogue.assign(task_type, language, targeting_key, attributes)
+        if evaluator.context:
+            attributes = {**evaluator.context, **attributes}
+        ways = evaluator.catalogue.ways
+        way = ways.get((task_type, language)) or evaluator.catalogue.way(task_type, language)
+        try:
+            found = way(attributes, targeting_key)
+        except Exception:  # noqa: BLE001 - a targeting key that is no Unicode
+            return RouteReason.FLAG_ERROR
         if type(found) is not Assignment:
-            return found
+            return found or RouteReason.NO_MATCH
         service = self.services.get(found.service_id)
         if service is None:
             return RouteReason.UNKNOWN_SERVICE
@@ -396,16 +400,21 @@ class TritonProvider(AbstractProvider):
             if self._other is not None:
                 return self._resolve_by(self._other, flag_type, key, default, context)
             return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
-        if evaluator.document.context:
-            context = _enriched(evaluator.document, context or EvaluationContext())
         flag = evaluator.flags.get(key)
         if flag is None:
             return not_found(key, default)
-        outcome = evaluate(flag, context)
-        if flag_type is FlagType.OBJECT and outcome.service_id is not None:
+        attributes: Mapping[str, Any] = {} if context is None else context.attributes
+        targeting_key = None if context is None else context.targeting_key
+        if evaluator.context:
+            attributes = {**evaluator.context, **attributes}
+        ask = flag.evaluate_in_language if flag.experiment else flag.evaluate
+        outcome = ask(attributes, targeting_key)
+        if outcome.service_id is not None and flag_type is FlagType.OBJECT:
             found: FlagResolutionDetails[Any] = FlagResolutionDetails(
                 None, None, None, outcome.reason, outcome.variant, flag.metadata
             )
+            if outcome.forced:
+                found.flag_metadata = {**flag.metadata, FORCED: True}
             return self._with_service(outcome.service_id, key, default, found)
         return details(flag, outcome, flag_type, default)
 
@@ -423,37 +432,6 @@ class TritonProvider(AbstractProvider):
         if flag_type is not FlagType.OBJECT or found.variant is None or service_id is None:
             return found
         return self._with_service(service_id, key, default, found)
-
-    def _resolve_object(
-        self, key: str, default: Any, context: EvaluationContext | None
-    ) -> FlagResolutionDetails[Any]:
-        """Ask an experiment with the language's tag, and with its first subtag if that fails."""
-        document = self.document
-        experiment = document.experiments.get(key) if document else None
-        if document is None or experiment is None or context is None:
-            return self._resolve(FlagType.OBJECT, key, default, context)
-        context = in_language(context, wants_primary=PRIMARY in experiment.definition)
-        found = self._resolve(FlagType.OBJECT, key, default, context)
-        if found.variant is None and found.error_code is None:
-            context = in_primary_language(context) or context
-            found = self._resolve(FlagType.OBJECT, key, default, context)
-        if found.variant is not None and self._is_forced(document, key, context, found):
-            found.flag_metadata = {**found.flag_metadata, FORCED: True}
-        return found
-
-    def _is_forced(
-        self,
-        document: Document,
-        key: str,
-        context: EvaluationContext,
-        found: FlagResolutionDetails[Any],
-    ) -> bool:
-        """Whether a variant is not the split's: a rule before it gave it, or the default."""
-        if found.reason != Reason.TARGETING_MATCH:
-            return True
-        if self._forced is None or self._forced.document is not document:
-            self._forced = ForcedBranches(document)
-        return self._forced.force(key, _enriched(document, context))
 
     def _with_service(
         self,
