@@ -173,7 +173,7 @@ def _check_name(name: str) -> None:
 
 
 def _path(given: str | None) -> str:
-    from openfeature_triton.dashboard.settings import DashboardSettings  # noqa: PLC0415 - slow
+    from openfeature_triton.dashboard.settings import DashboardSettings
 
     return given or DashboardSettings().access
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, NoReturn
 
 from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
@@ -65,19 +66,32 @@ class Pages:
 
     def experiment(self, key: str) -> str:
         """Give the page of one experiment, narrowed by `?phase=`; 404 for an unknown one."""
+        phase = request.args.get("phase", "")
+        values = self.experiment_values(key, phase)
+        if values is None:
+            _abort_unknown(key, phase)
+        return render_template("experiment.html", **values)
+
+    def experiment_values(self, key: str, phase: str = "") -> dict[str, Any] | None:
+        """Give what the page of one experiment is made from; None for an unknown one."""
         flags, now = self._flags(), self._clock()
-        found = self._report(key, flags, now)
+        found = report(self._store, flags, key, now, phase)
+        if found is None:
+            return None
         units = DEFAULT_UNITS.get(found.line.definition.task_type, {})
-        return render_template(
-            "experiment.html",
-            report=found,
-            flags=flags,
-            now=now,
-            units=units,
-            plots=plots(found),
-            comparisons=_compare(found, units),
-            forest=forest(found.by_language, is_broken=_is_broken(found)),
-        )
+        return {
+            "report": found,
+            "flags": flags,
+            "now": now,
+            "units": units,
+            "plots": plots(found),
+            "comparisons": _compare(found, units),
+            "forest": forest(found.by_language, is_broken=_is_broken(found)),
+        }
+
+    def report(self, key: str, phase: str = "") -> Report | None:
+        """Give one experiment's report; None for an unknown one."""
+        return report(self._store, self._flags(), key, self._clock(), phase)
 
     def experiments_json(self) -> Response:
         """Give all experiments as JSON."""
@@ -86,17 +100,18 @@ class Pages:
 
     def experiment_json(self, key: str) -> Response:
         """Give one experiment as JSON, narrowed by `?phase=`; 404 for an unknown one."""
-        return jsonify(as_json(self._report(key, self._flags(), self._clock())))
+        phase = request.args.get("phase", "")
+        found = self.report(key, phase)
+        if found is None:
+            _abort_unknown(key, phase)
+        return jsonify(as_json(found))
 
     def _flags(self) -> Flags:
         return read_flags(self._settings.flags, self._settings.bucketing)
 
-    def _report(self, key: str, flags: Flags, now: datetime) -> Report:
-        phase = request.args.get("phase", "")
-        found = report(self._store, flags, key, now, phase)
-        if found is None:
-            abort(404, f"no experiment {key!r}" + (f" with a phase {phase!r}" if phase else ""))
-        return found
+
+def _abort_unknown(key: str, phase: str) -> NoReturn:
+    abort(404, f"no experiment {key!r}" + (f" with a phase {phase!r}" if phase else ""))
 
 
 def _compare(found: Report, units: Mapping[str, str]) -> tuple[Comparison, ...]:
