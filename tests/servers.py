@@ -63,7 +63,7 @@ def deterministic_model(name: str, behaviour: str) -> Model:
 
 
 @contextmanager
-def triton(*models: Model) -> Iterator[RunningTriton]:
+def triton(*models: Model, ports: tuple[int, int] | None = None) -> Iterator[RunningTriton]:
     """A real Triton with these models, its inference restricted to `CREDENTIAL`."""
-    with running_triton(triton_installation(), models, CREDENTIAL) as running:
+    with running_triton(triton_installation(), models, CREDENTIAL, ports) as running:
         yield running

@@ -56,9 +56,14 @@ class RunningTriton:
 
 @contextmanager
 def running_triton(
-    installation: Installation, models: tuple[Model, ...], credential: str
+    installation: Installation,
+    models: tuple[Model, ...],
+    credential: str,
+    ports: tuple[int, int] | None = None,
 ) -> Iterator[RunningTriton]:
     """Start Triton with these models, wait until they are ready, and stop it in the end.
+
+    `ports` are those for HTTP and gRPC, of an earlier one that is restarted; free ones if None.
 
     Inference without `credential` in the header `authorization` (gRPC:
     `triton-grpc-protocol-authorization`) is answered with 403. Raises TritonStartError.
@@ -68,7 +73,7 @@ def running_triton(
         environment = _python_environment(home / "python")
         for model in models:
             _write_model(home / "models", model, environment)
-        process, running = _start(installation, home, credential)
+        process, running = _start(installation, home, credential, ports)
         try:
             yield running
         finally:
@@ -76,11 +81,11 @@ def running_triton(
 
 
 def _start(
-    installation: Installation, home: Path, credential: str
+    installation: Installation, home: Path, credential: str, wished: tuple[int, int] | None
 ) -> tuple[subprocess.Popen[bytes], RunningTriton]:
     """Start on free ports, again with others where somebody took one meanwhile."""
     for attempt in range(1, _ATTEMPTS + 1):
-        ports = _free_ports(2)
+        ports = list(wished or _free_ports(2))
         log = home / f"triton-{attempt}.log"
         process = _launch(installation, home, log, ports, credential)
         running = RunningTriton(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", process.pid, log)
