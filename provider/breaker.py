@@ -9,10 +9,10 @@ closed ── `failures` in a row ──→ open ── `rest_s` later ──→
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 
+from openfeature_triton.provider.fork_lock import ForkLock
 from openfeature_triton.provider.service import Service
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Breakers:
         self._failures = failures
         self._rest_s = rest_s
         self._clock_s = clock_s
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._failing: dict[Key, _Breaker] = {}
         self._opened = 0
 
@@ -82,10 +82,6 @@ class Breakers:
     def opened(self) -> int:
         """How often a breaker opened."""
         return self._opened
-
-    def after_fork(self) -> None:
-        """In a forked child: another thread may have held the lock."""
-        self._lock = threading.Lock()
 
     def _admit(self, breaker: _Breaker) -> bool:
         now_s = self._clock_s()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
 
 from openfeature_triton.provider.errors import ProviderError
+from openfeature_triton.provider.fork_lock import ForkLock
 
 _QUIET_S = 60.0
 
@@ -19,7 +19,7 @@ class Tally:
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._counts: Counter[str] = Counter()
         self._said: dict[str, tuple[float, int]] = {}
 

@@ -1,0 +1,30 @@
+"""ForkLock: a lock that a forked child finds open, whoever held it in the parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+
+class ForkLock:
+    """A lock, for `with`; a child of a fork gets a new one, since the holder is not there."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        reference = weakref.ref(self)
+
+        def renew() -> None:
+            living = reference()
+            if living is not None:
+                living._lock = threading.Lock()
+
+        os.register_at_fork(after_in_child=renew)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
