@@ -1,6 +1,6 @@
 """A change of flags: how long until the first decision with it, and what it costs requests.
 
-Run by hand: `python tests/benchmarks/bench_reload.py`. Printed are, for the file and for the sync
+Run by hand: `python -m tests.benchmarks.bench_reload`. Printed are, for the file and for the sync
 stream, the time from the change in the file to the first evaluation that shows it; and the slowest
 evaluations of two threads while one of 5,000 flags changes again and again, beside those of the
 same threads while nothing changes.
