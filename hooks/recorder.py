@@ -19,6 +19,7 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.hooks import process, tracking
 from openfeature_triton.hooks.inbox import Inbox, K, Queue, T
 from openfeature_triton.hooks.metrics import MAX_METRICS, TOO_MANY
+from openfeature_triton.hooks.outcomes import Outcome
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.series import Evaluation, Series
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
@@ -151,17 +152,42 @@ class Recorder:
             targeting_key: the user, where the experiment's unit is the user; else None.
         """
         try:
+            queue = self._outcomes[series]
+            if metrics is not None:
+                metrics = self._copy(metrics)
+            if len(queue) < queue.room:
+                queue.append((latency_ms, error_class, metrics, targeting_key))
+            else:
+                self._append(queue, (latency_ms, error_class, metrics, targeting_key))
+        except KeyError:
+            self._record_first(series, latency_ms, error_class, metrics, targeting_key)
+        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
+            self._refuse(error, BAD_SERIES)
+
+    def _record_first(
+        self,
+        series: Series,
+        latency_ms: float,
+        error_class: str,
+        metrics: Mapping[str, float] | None,
+        targeting_key: str | None,
+    ) -> None:
+        """Count the first outcome of a series, which has no queue yet."""
+        try:
             queue = self._outcomes.get(series)
             if queue is None:
                 queue = self._open(self._worker.outcomes, series)
-            if metrics is not None:
-                metrics = self._copy(metrics)
-            if len(queue) < queue.room or self._worker.outcomes.grant(queue):
-                queue.append((latency_ms, error_class, metrics, targeting_key))
-            else:
-                self._dropped.count(QUEUE_FULL)
+            copied = self._copy(metrics) if metrics is not None else None
+            self._append(queue, (latency_ms, error_class, copied, targeting_key))
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
             self._refuse(error, BAD_SERIES)
+
+    def _append(self, queue: Queue[Outcome], outcome: Outcome) -> None:
+        """Append to a queue that may be full."""
+        if len(queue) < queue.room or self._worker.outcomes.grant(queue):
+            queue.append(outcome)
+        else:
+            self._dropped.count(QUEUE_FULL)
 
     def evaluated(
         self, experiment: str, variant: str, reason: str, error_code: str, duration_us: float
