@@ -7,7 +7,7 @@ itself. Two writers never overwrite each other, and a repeated write changes not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from openfeature_triton.hooks import schema
@@ -84,19 +84,17 @@ class Rollups:
             totals = self._totals[key] = Totals()
         totals.add(increments)
 
-    def changed(self) -> list[Point]:
+    def changed(self) -> Iterator[Point]:
         """Give what has to be written, at its running totals, oldest window first."""
-        return [
-            Point(
-                measurement,
-                tags,
-                time_ns,
-                {name: totals.fields[name] for name in changed},
-                totals.undelivered_requests,
-            )
-            for (measurement, time_ns, tags), totals in self._totals.items()
-            if (changed := sorted(totals.changed))
-        ]
+        for (measurement, time_ns, tags), totals in self._totals.items():
+            if totals.changed:
+                fields = {name: totals.fields[name] for name in sorted(totals.changed)}
+                yield Point(measurement, tags, time_ns, fields, totals.undelivered_requests)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is delivered."""
+        return not any(totals.changed for totals in self._totals.values())
 
     def settle(self) -> int:
         """Take note that all that was changed is delivered; gives how many outcomes that was."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.breath import with_breaths
 from openfeature_triton.hooks.line_protocol import FieldValue, join, series_key
 from openfeature_triton.hooks.sink import Point
 
@@ -118,7 +119,7 @@ class Spool:
 
     def put(self, points: Sequence[Point]) -> Counter[str]:
         """Keep points, newer fields in place of older ones; gives what was dropped for room."""
-        self.put_rows(list(map(_row, points)))
+        self.put_rows(list(with_breaths(map(_row, points))))
         return self._make_room()
 
     def put_rows(self, rows: Sequence[Row]) -> None:

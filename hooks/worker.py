@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from openfeature_triton.hooks import outcomes, schema
+from openfeature_triton.hooks.breath import SLICE, breathe, with_breaths
 from openfeature_triton.hooks.inbox import Inbox
 from openfeature_triton.hooks.metrics import Units, merged_units, number
 from openfeature_triton.hooks.outcomes import Outcome
@@ -143,7 +144,7 @@ class Worker:
             while not self.write() and time.monotonic() + _RETRY_S < request.deadline_s:
                 time.sleep(_RETRY_S)
                 self._fold_whatever_comes()
-            request.delivered = not self._rollups.changed() and not self._new_phases
+            request.delivered = self._rollups.is_settled and not self._new_phases
             if request.stop:
                 self._end()
         finally:
@@ -220,9 +221,10 @@ class Worker:
         batches: list[tuple[Series, list[Outcome]]] = []
         size = 0
         for series, waiting in self.outcomes.drain(_SLICE):
-            if size + len(waiting) > _SLICE:
+            if size + len(waiting) > _SLICE or len(batches) == SLICE:
                 self._fold_slice(batches, size)
                 batches, size = [], 0
+                breathe()
             batches.append((series, waiting))
             size += len(waiting)
         self._fold_slice(batches, size)
@@ -236,8 +238,8 @@ class Worker:
             self._note(error)
             self.dropped[INTERNAL_ERROR] += size
             return
-        for (series, waiting), light, latency, by_user in zip(
-            batches, folded.light, folded.latency, folded.clusters, strict=True
+        for (series, waiting), light, latency, by_user in with_breaths(
+            zip(batches, folded.light, folded.latency, folded.clusters, strict=True)
         ):
             self._add(schema.LIGHT, series, light)
             self._add(schema.LATENCY, series, latency)
@@ -270,7 +272,11 @@ class Worker:
 
     def write(self) -> bool:
         """Write what has changed; says whether all of it is delivered."""
-        points = [*self._new_phases.values(), *self._rollups.changed(), *self._raw_points]
+        points = [
+            *self._new_phases.values(),
+            *with_breaths(self._rollups.changed()),
+            *self._raw_points,
+        ]
         if not points:
             return True
         try:

@@ -41,7 +41,7 @@ def test_what_is_settled_is_not_written_again() -> None:
     rollups.turn_to(105)
     rollups.add(schema.LIGHT, A, {"requests": 2.0})
     assert rollups.settle() == 2
-    assert rollups.changed() == []
+    assert list(rollups.changed()) == []
     rollups.turn_to(115)
     assert len(rollups) == 0
 
@@ -63,7 +63,7 @@ def test_a_clock_that_goes_back_makes_another_writer() -> None:
     for now_ns in (105, 165, 105):
         rollups.turn_to(now_ns)
         rollups.add(schema.LIGHT, A, {"requests": 1.0})
-        sink.write(rollups.changed())
+        sink.write(list(rollups.changed()))
         rollups.settle()
     assert sink.total(schema.LIGHT, "requests") == 3
     assert len(sink.points) == 3
@@ -90,7 +90,7 @@ def test_the_present_windows_are_never_shed() -> None:
     rollups.turn_to(105)
     rollups.add(schema.LIGHT, A, {"requests": 5.0})
     assert rollups.shed(keep=0) == (0, 0)
-    assert len(rollups.changed()) == 1
+    assert len(list(rollups.changed())) == 1
 
 
 steps = st.lists(
@@ -117,10 +117,10 @@ def test_a_store_ends_up_with_every_increment_once(given_steps: list[tuple[str, 
                 rollups.add(measurement, value, {"requests": 1.0})  # type: ignore[arg-type]
             expected[value] += 1
         elif what == "write":
-            sink.write(rollups.changed())
+            sink.write(list(rollups.changed()))
             if value:  # else the answer was lost, and all is written again
                 rollups.settle()
-    sink.write(rollups.changed())
+    sink.write(list(rollups.changed()))
     for tags in (A, B):
         for measurement in WIDTHS:
             assert sink.total(measurement, "requests", **dict(tags)) == expected[tags]
