@@ -61,8 +61,8 @@ def create_app(
     protect(app, settings)
     sign_in.add_to(app)
     store = store or open_store(settings)
-    _add_pages(app, Pages(store, settings, clock))
     intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))
+    _add_pages(app, Pages(store, settings, clock, intake.stats))
     _add_machines(app, Machines(store, settings, intake))
     tracking = Tracking(intake, access, settings.track_per_s)
     app.add_url_rule("/api/track", "track", tracking.track, methods=["POST"])
@@ -76,6 +76,8 @@ def create_app(
 def _add_pages(app: Flask, pages: Pages) -> None:
     app.add_url_rule("/", "experiments", pages.experiments)
     app.add_url_rule("/experiments/<key:key>", "experiment", pages.experiment)
+    app.add_url_rule("/pipeline", "pipeline", pages.pipeline)
+    app.add_url_rule("/api/pipeline", "pipeline_json", pages.pipeline_json)
     app.add_url_rule("/api/experiments", "experiments_json", pages.experiments_json)
     app.add_url_rule("/api/experiments/<key:key>", "experiment_json", pages.experiment_json)
 

@@ -63,6 +63,7 @@ def _paths() -> dict[str, Any]:
         "/api/experiments/{key}/metrics.csv": {
             "get": {"summary": "The same as CSV.", "parameters": narrowed, "responses": csv}
         },
+        "/api/pipeline": _get("How recording goes.", [], "Pipeline", 401, 503),
         "/api/track": {"post": _track()},
         "/api/openapi.json": _get("This document.", [], "Document"),
         "/metrics": {
@@ -154,6 +155,7 @@ def _schemas() -> dict[str, Any]:
         "Mean": _closed({"count": _COUNT, "mean": {"type": "number"}}),
         "Metrics": _closed(metrics),
         "Period": _closed(period),
+        "Pipeline": _closed({"processes": {"type": "array", "items": _OBJECT}}),
         "Problem": _closed({"error": {"type": "string"}, "detail": {"type": "string"}}),
         "Report": _closed(report | {"analysis": {"type": ["object", "null"]}}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 from flask import Response, abort, jsonify, render_template, request
@@ -12,6 +13,7 @@ from werkzeug.routing import PathConverter
 from openfeature_triton.dashboard.definitions import Flags, read_flags
 from openfeature_triton.dashboard.effects import Comparison, comparisons, forest
 from openfeature_triton.dashboard.json_form import as_json
+from openfeature_triton.dashboard.pipeline import Pipeline, look
 from openfeature_triton.dashboard.plots import plots
 from openfeature_triton.dashboard.report import Report, list_experiments, report
 from openfeature_triton.dashboard.settings import DashboardSettings
@@ -34,11 +36,17 @@ class Pages:
         store: what was recorded.
         settings: where the flag file is.
         clock: the present time, in UTC.
+        own: what this process counted of what was reported to it.
     """
 
     def __init__(
-        self, store: Store, settings: DashboardSettings, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        settings: DashboardSettings,
+        clock: Callable[[], datetime],
+        own: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._own = own
         self._store = store
         self._verdicts = Verdicts(store)
         self._settings = settings
@@ -92,6 +100,25 @@ class Pages:
     def report(self, key: str, phase: str = "") -> Report | None:
         """Give one experiment's report; None for an unknown one."""
         return report(self._store, self._flags(), key, self._clock(), phase)
+
+    def pipeline(self) -> str:
+        """Give the page of what became of outcomes on their way."""
+        return render_template("pipeline.html", pipeline=self._look(), now=self._clock())
+
+    def pipeline_json(self) -> Response:
+        """Give the same as JSON."""
+        return jsonify(as_json(self._look()))
+
+    def _look(self) -> Pipeline:
+        settings = self._settings
+        return look(
+            self._store,
+            self._flags(),
+            Path(settings.spool),
+            bucketing=settings.bucketing,
+            own=self._own(),
+            now=self._clock(),
+        )
 
     def experiments_json(self) -> Response:
         """Give all experiments as JSON."""

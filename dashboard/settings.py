@@ -35,6 +35,9 @@ class DashboardSettings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65_535, description="the port to listen on; 0 takes a free one"
     )
+    spool: str = Field(
+        default="spool", description="the folder in which recording processes say how they do"
+    )
     access: str = Field(
         default="access.json", description="the file of users and tokens, hashes only, mode 0600"
     )

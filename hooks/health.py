@@ -43,9 +43,9 @@ def read_health(folder: Path) -> Iterator[Mapping[str, Any]]:
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(OSError, ValueError):
             said = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(said, dict):
+            if isinstance(said, dict) and isinstance(said.get("at_s"), int | float):
                 told.append(said)
-    yield from sorted(told, key=lambda said: -float(said.get("at_s", 0)))
+    yield from sorted(told, key=lambda said: -float(said["at_s"]))
 
 
 def forget_old(folder: Path) -> None:

@@ -52,6 +52,7 @@ class World:
             store=SecretStr(self.url),
             flags=str(self.flags),
             access=str(self.folder / "access.json"),
+            spool=str(self.folder / "spool"),
         )
 
     def client(self) -> FlaskClient:

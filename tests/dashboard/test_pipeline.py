@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from openfeature_triton.hooks import Recorder, RecorderSettings, SqlSink
+from tests.dashboard.conftest import NOW, Outcome, World
+from tests.dashboard.reading import Page
+
+
+def _say(folder: Path, name: str, **said: Any) -> None:
+    (folder / "spool").mkdir(exist_ok=True)
+    path = folder / "spool" / f"{name}.health.json"
+    path.write_text(json.dumps({"pid": name, "host": "h"} | said), encoding="utf-8")
+
+
+def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) -> None:
+    """Delivered, spooled, dropped by reason, dead letters; who is silent needs a look."""
+    world.record("e", [Outcome("old", 1.0)])
+    now_s = NOW.timestamp()
+    _say(
+        world.folder,
+        "1",
+        at_s=now_s - 5,
+        accepted=1200,
+        dropped={"queue_full": 3},
+        delivery={"delivered": 1000, "spooled": 197, "dead_lettered": 0, "dropped": {}},
+    )
+    _say(world.folder, "2", at_s=now_s - timedelta(hours=1).total_seconds(), accepted=7)
+    _say(world.folder, "3", at_s=now_s - 3600, ended=True, accepted=7)
+    page = Page(world.client().get("/pipeline").text)
+    assert page.row("h, process 1")[2:] == [
+        *("1,200", "1,000", "197", "3Queue full: 3", "0", "5 s ago")
+    ]
+    assert "silent" in page.row("h, process 2")[1]
+    assert "ended" in page.row("h, process 3")[1]
+    assert "2 of 3 recording processes need a look" in page.text
+    found = world.client().get("/api/pipeline").get_json()
+    assert {each["name"]: each["is_fine"] for each in found["processes"]} == {
+        "h, process 1": False,
+        "h, process 2": False,
+        "h, process 3": True,
+    }
+
+
+def test_evaluations_are_shown_by_their_error_code(world: World) -> None:
+    """Errors come first."""
+    recorder = Recorder(SqlSink(world.url), RecorderSettings(on_sigterm=False))
+    recorder.evaluated("a", "new", "SPLIT", "", 5.0)
+    recorder.evaluated("b", "", "ERROR", "PARSE_ERROR", 7.0)
+    assert recorder.close()
+    [_, first, second] = Page(world.client().get("/pipeline").text).table("Flag")
+    assert first == ["b", "–", "ERROR", "PARSE_ERROR", "1", "7.0"]
+    assert second[0] == "a"
+
+
+def test_files_that_hold_anything_leave_the_page_alone(world: World) -> None:
+    """Torn, empty or odd health files, and dead letters that are no database."""
+    world.record("e", [Outcome("old", 1.0)])
+    _say(world.folder, "1", at_s="x")
+    _say(world.folder, "2", at_s=1e300, accepted="many", dropped=[1], delivery=7)
+    (world.folder / "spool" / "torn.health.json").write_text("{")
+    (world.folder / "spool" / "dead-letters.db").write_text("no database " * 100)
+    response = world.client().get("/pipeline")
+    assert response.status_code == 200
+    assert "can't be read" in response.text.replace("&#39;", "'")
+
+
+def test_without_any_process_the_page_says_where_they_would_say(world: World) -> None:
+    """An empty store and no spool folder have a page, and the flag file's problem is named."""
+    world.record("e", [Outcome("old", 1.0)])
+    world.flags.write_text("{", encoding="utf-8")
+    page = Page(world.client().get("/pipeline").text)
+    assert "No recording process can be seen from here" in page.text
+    assert "can’t be read" in page.text
+    assert not (world.folder / "spool").exists()
