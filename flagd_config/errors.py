@@ -2,7 +2,8 @@
 
     FlagFileError
     ├── UnreadableFileError    missing, a directory, no permission
-    ├── MalformedFileError     not UTF-8, not JSON or YAML, cut off, a key twice (line and column)
+    ├── MalformedFileError     not UTF-8, not JSON or YAML, cut off (line and column)
+    │   └── RepeatedKeyError   a key stands twice in one object
     ├── RefusedByFlagdError    flagd, or an evaluator of flagd's, would refuse it
     └── BrokenExperimentError  flagd would take it, but the experiment cannot work
 
@@ -95,6 +96,10 @@ class UnreadableFileError(FlagFileError):
 
 class MalformedFileError(FlagFileError):
     """The bytes are not one JSON or YAML document."""
+
+
+class RepeatedKeyError(MalformedFileError):
+    """A key stands twice in one object, and readers silently keep one of the two."""
 
 
 class RefusedByFlagdError(FlagFileError):

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from openfeature_triton.flagd_config.errors import MalformedFileError, Place, RefusedByFlagdError
+from openfeature_triton.flagd_config.errors import (
+    MalformedFileError,
+    Place,
+    RefusedByFlagdError,
+    RepeatedKeyError,
+)
 
 MAX_DEPTH = 100  # evaluators recurse; a service's stack has less room than an empty one
 MAX_VALUES = 1_000_000  # stops aliases and `$ref`s that multiply each other
@@ -71,7 +76,7 @@ def _check_object(
     value: dict[str, Any], top: Place, steps: tuple[str | int, ...], budget: Budget
 ) -> None:
     if isinstance(value, RepeatedKey):
-        raise MalformedFileError(
+        raise RepeatedKeyError(
             top.at(*steps, value.key),
             f"the key {value.key!r} stands here twice, and readers silently keep the last one",
             "remove or rename one of the two",

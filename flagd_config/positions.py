@@ -21,8 +21,10 @@ class Position(NamedTuple):
 
 
 class Positions:
-    """Where the members of a document stand; what was not written there stands where its nearest
-    ancestor does (behind a `$ref`, or a YAML alias).
+    """Where the members of a document stand.
+
+    What is not written there (behind a `$ref`, or a YAML alias) stands where its nearest ancestor
+    does.
 
     `repeated` are the steps of keys that stand in their object once more, at the second one.
     """

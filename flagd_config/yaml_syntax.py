@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from openfeature_triton.flagd_config.errors import MalformedFileError, Place
+from openfeature_triton.flagd_config.errors import MalformedFileError, Place, RepeatedKeyError
 from openfeature_triton.flagd_config.json_values import MAX_DEPTH, too_deep
 
 _TAG = "tag:yaml.org,2002:"
@@ -111,7 +111,7 @@ class _Reader:
             if not isinstance(key, str):
                 self._fail(event, "a key must be text")
             if key in own:
-                self._fail(event, f"the key {key!r} stands in this mapping twice")
+                self._fail(event, f"the key {key!r} stands in this mapping twice", RepeatedKeyError)
             own[key] = self._value(next(self._events), depth + 1)
         return merged | own
 
@@ -150,8 +150,10 @@ class _Reader:
         if event.tag not in (None, "!", _TAG + kind):
             self._fail(event, f"the tag {event.tag} has no meaning in a flag file")
 
-    def _fail(self, event: Any, problem: str) -> NoReturn:
-        raise MalformedFileError(
+    def _fail(
+        self, event: Any, problem: str, kind: type[MalformedFileError] = MalformedFileError
+    ) -> NoReturn:
+        raise kind(
             self._place,
             problem,
             "write plain JSON values: text in quotes, decimal numbers, each key once",

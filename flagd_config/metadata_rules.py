@@ -1,0 +1,223 @@
+"""Rules about an experiment's metadata: keys, types, guardrails, dates, and the plan's size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from difflib import get_close_matches
+from statistics import NormalDist
+from typing import Any
+
+from openfeature_triton.flagd_config.errors import shown
+from openfeature_triton.flagd_config.findings import Draft
+from openfeature_triton.flagd_config.split_rules import find_splits, weight_of
+
+Steps = tuple[str | int, ...]
+
+ALPHA, POWER = 0.05, 0.8
+ALWAYS_VALID = 1.68  # times as many as where one looks only at the end
+_SURE_RATE = (
+    0.999  # without a stated baseline, only what can't be reached even at this rate is said
+)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e15
+
+
+def _is_share(value: Any) -> bool:
+    return _is_positive(value) and value < 1
+
+
+_Check = tuple[Callable[[Any], bool], str]
+_TEXT: _Check = (_is_text, "a text")
+KEYS: Mapping[str, _Check] = {
+    "experiment": (lambda value: isinstance(value, bool), "true or false"),
+    "task_type": (lambda value: isinstance(value, str) and bool(value.strip()), "e.g. asr"),
+    "control": _TEXT,
+    "unit": (lambda value: value in ("request", "user"), '"request" or "user"'),
+    "priority": (_is_whole, "a whole number; the lowest is asked first"),
+    "primary_metric": _TEXT,
+    "minimum_effect": (_is_positive, "a number above 0, such as 0.01"),
+    "planned_requests": (
+        lambda value: _is_positive(value) and value == int(value),
+        "a whole number above 0, such as 40000",
+    ),
+    "planned_weights": (_is_text, 'a text such as "control:50, treatment:50"'),
+    "baseline": (_is_share, "the rate expected of control, between 0 and 1"),
+    "guardrails": (_is_text, 'a text such as "error_rate:10%, latency_p95:20%"'),
+    "lower_is_better": (_is_text, "names of metrics, separated by commas"),
+    "owner": _TEXT,
+    "hypothesis": _TEXT,
+    "description": _TEXT,
+    "link": _TEXT,
+    "start": (_is_text, "a date such as 2026-11-24T09:00:00Z"),
+    "end": (_is_text, "a date such as 2026-12-24T09:00:00Z"),
+    "lifecycle": _TEXT,
+    "concluded": _TEXT,
+    "shipped": _TEXT,
+    "version": (lambda value: isinstance(value, (str, int)), "a text or a number"),
+    "flagSetId": _TEXT,
+}
+_OWN_RULES = ("control", "planned_weights")  # say more than the type
+
+
+def check_primitives(metadata: Any, steps: Steps) -> Iterator[Draft]:
+    """Find metadata that flagd's evaluators refuse; names the kind, not the value."""
+    if not isinstance(metadata, dict):
+        return
+    for key, value in metadata.items():
+        if not isinstance(value, (str, int, float, bool)):
+            kind = {dict: "an object", list: "a list"}.get(type(value), "null")
+            yield Draft(
+                "metadata-primitive",
+                (*steps, key),
+                f"metadata holds text, numbers and booleans, this is {kind}",
+                "write one value, or several in one text separated by commas",
+            )
+
+
+def check_keys(metadata: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:
+    """Find keys that nothing reads, and values that are not what the key wants."""
+    for key, value in metadata.items():
+        if is_own_key(key):
+            continue
+        if key not in KEYS:
+            yield _unknown_key(key, metadata, (*steps, key))
+        elif not KEYS[key][0](value) and key not in _OWN_RULES:
+            yield Draft(
+                "metadata-type",
+                (*steps, key),
+                f"{shown(value)} is no {key}",
+                f"write {KEYS[key][1]}",
+            )
+    if "task_type" not in metadata:
+        yield Draft(
+            "metadata-type",
+            steps,
+            "the experiment has no `task_type`, so no request is offered to it",
+            'add e.g. "task_type": "asr"',
+        )
+
+
+def _unknown_key(key: str, metadata: Mapping[str, Any], steps: Steps) -> Draft:
+    close = [name for name in get_close_matches(key.lower(), KEYS) if name not in metadata]
+    advice = f"did you mean `{close[0]}`? " if close else ""
+    return Draft(
+        "metadata-key",
+        steps,
+        f"nothing reads the key {key!r}",
+        f"{advice}Known are: {', '.join(KEYS)}; begin your own with x-",
+    )
+
+
+def is_own_key(key: str) -> bool:
+    """Whether a metadata key is marked as the operator's own."""
+    return key.startswith(("x-", "x_"))
+
+
+def check_guardrails(metadata: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:
+    """Find guardrails that cannot be read, so that nothing would be guarded."""
+    text = metadata.get("guardrails")
+    if not isinstance(text, str):
+        return
+    for part in filter(None, map(str.strip, text.split(","))):
+        metric, colon, margin = (each.strip() for each in part.partition(":"))
+        if not colon or not metric or not margin.endswith("%") or not _is_margin(margin):
+            yield Draft(
+                "guardrails",
+                (*steps, "guardrails"),
+                f"{part!r} is no guardrail, so nothing would be guarded",
+                "write the metric and by how much it may be worse, e.g. error_rate:10%",
+            )
+
+
+def _is_margin(text: str) -> bool:
+    try:
+        return 0 < float(text.removesuffix("%")) < math.inf
+    except ValueError:
+        return False
+
+
+def read_date(value: Any) -> datetime | None:
+    """Give the moment that a text of ISO 8601 names, UTC where it says no zone; None for others."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def check_dates(
+    metadata: Mapping[str, Any], steps: Steps, now: datetime, *, running: bool
+) -> Iterator[Draft]:
+    """Find dates that are none, that are the wrong way round, or over."""
+    for key in ("start", "end"):
+        if key in metadata and read_date(metadata[key]) is None:
+            yield Draft(
+                "dates",
+                (*steps, key),
+                f"{shown(metadata[key])} is no date of ISO 8601",
+                "write e.g. 2026-11-24T09:00:00Z",
+            )
+    start, end = read_date(metadata.get("start")), read_date(metadata.get("end"))
+    if start and end and start >= end:
+        yield Draft(
+            "dates",
+            (*steps, "start"),
+            f"the start, {metadata['start']}, is not before the end, {metadata['end']}",
+            "correct one of the two",
+        )
+    elif end and end <= now and running:
+        yield Draft(
+            "ended",
+            (*steps, "end"),
+            f"the end, {metadata['end']}, has passed, and the experiment is ENABLED",
+            "conclude the experiment, or give it a later end",
+        )
+
+
+def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:
+    """Find a plan that is too small for the effect it wants to find.
+
+    n per arm = (z₁₋α/₂ + z_power)² · 2σ²/δ² · 1.68 (DESIGN, "Planner"), for success_rate and
+    error_rate, whose σ² = p(1 − p) follows from the baseline.
+    """
+    metadata = flag["metadata"]
+    effect: Any = metadata.get("minimum_effect")
+    planned: Any = metadata.get("planned_requests")
+    rate = metadata.get("primary_metric", "success_rate") in ("success_rate", "error_rate")
+    if not rate or not _is_share(effect) or not _is_positive(planned):
+        return
+    baseline: Any = metadata.get("baseline")
+    p = baseline if _is_share(baseline) else _SURE_RATE
+    normal = NormalDist()
+    z = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
+    per_arm = math.ceil(z**2 * 2 * p * (1 - p) / effect**2 * ALWAYS_VALID)
+    needed = math.ceil(per_arm / _smallest_share(flag))
+    if planned < needed:
+        yield Draft(
+            "planned-requests",
+            (*steps, "metadata", "planned_requests"),
+            f"{planned:,} requests are too few to find an effect of {effect:g}: "
+            f"{'' if baseline else 'even '}at a rate of {p:g} it takes {needed:,} with this split",
+            f"plan {needed:,} or more, or a larger `minimum_effect`",
+        )
+
+
+def _smallest_share(flag: Mapping[str, Any]) -> float:
+    splits = find_splits(flag)
+    weights = [weight_of(share) or 0 for share in splits[0].arguments] if splits else []
+    weights = [weight for weight in weights if weight > 0]
+    return min(weights) / sum(weights) if len(weights) > 1 else 0.5
