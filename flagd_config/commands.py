@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from openfeature_triton.flagd_config.document import Document
-    from openfeature_triton.flagd_config.errors import FlagFileError
+    from openfeature_triton.flagd_config.experiment import Experiment
+    from openfeature_triton.flagd_config.lint import Against, Report
+    from openfeature_triton.flagd_config.registry_services import KnownService
 
 FINE, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 _COLUMNS = ("experiment", "state", "task", "languages", "variant", "service", "weight", "phase")
 
 
 @click.command(
-    epilog="Example: openfeature-triton lint flags.json flags/*.yaml",
+    epilog="Example: openfeature-triton lint --against git:HEAD --format github flags.json",
     short_help="Check flag files and show their experiments.",
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option("--rules", is_flag=True, help="List the rules instead.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="How findings are printed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--registry",
+    metavar="URL",
+    envvar="OFT_REGISTRY",
+    show_envvar=True,
+    help="Check services against this registry, an SQLAlchemy URL.",
+)
+@click.option(
+    "--against",
+    metavar="FILE|git:COMMIT",
+    help="The version that runs now: says which variants its experiments would lose.",
+)
+@click.option(
+    "--task-types",
+    metavar="NAME,...",
+    default="",
+    help="Task types that you have beyond asr, nmt, tts, ocr, ner and the registry's.",
+)
 @click.option(
     "--bucketing",
     type=click.Choice(["v2", "v3"]),
@@ -31,69 +60,127 @@ _COLUMNS = ("experiment", "state", "task", "languages", "variant", "service", "w
     help="The generation of flagd's hash, which is part of an experiment's phase.",
 )
 @click.pass_context
-def lint(context: click.Context, files: tuple[str, ...], as_json: bool, bucketing: str) -> None:
+def lint(
+    context: click.Context,
+    files: tuple[str, ...],
+    *,
+    rules: bool,
+    output: str,
+    as_json: bool,
+    registry: str | None,
+    against: str | None,
+    task_types: str,
+    bucketing: str,
+) -> None:
     """Check flag FILEs before applying them, and show the experiments in them.
 
-    Says what flagd would refuse, and which experiment cannot work and why. Exits 0 when all is
-    well, 1 with findings, 2 when a file cannot be read.
+    Says what flagd would refuse or silently do, and which experiment cannot work and why. Exits 0
+    when all is well, 1 with findings, 2 when a file cannot be read.
     """
-    reports = [_check(file, bucketing) for file in files]
-    if as_json:
-        click.echo(json.dumps({"files": [report for report, _ in reports]}, indent=2))
-    else:
-        for report, _ in reports:
+    output = "json" if as_json else output
+    if rules:
+        _show_rules(output)
+        return
+    if not files:
+        raise click.UsageError("name a flag file, e.g. flags.json")
+    from openfeature_triton.flagd_config.lint import lint_file
+    from openfeature_triton.flagd_config.lint_formats import FORMATS, summary
+
+    services = None if registry is None else _read_services(registry)
+    reports = [
+        lint_file(file, _against(file, against, services, task_types, bucketing)) for file in files
+    ]
+    text = FORMATS[output](reports)
+    if text:
+        click.echo(text)
+    if output == "text":
+        for report in reports:
             _show(report)
-    context.exit(max(code for _, code in reports))
+        click.echo(summary(reports), nl=bool(summary(reports)))
+    context.exit(_exit_code(reports))
 
 
-def _check(file: str, bucketing: str) -> tuple[dict[str, Any], int]:
-    """Give what there is to say about one file, and the exit code it asks for."""
-    from openfeature_triton.flagd_config.document import read_document
-    from openfeature_triton.flagd_config.errors import FlagFileError, UnreadableFileError
+class CouldNotRun(click.ClickException):
+    """What the command needs is not there."""
+
+    exit_code = COULD_NOT_RUN
+
+
+def _exit_code(reports: Sequence[Report]) -> int:
+    if any(report.could_not_run for report in reports):
+        return COULD_NOT_RUN
+    return FINE if all(report.clean for report in reports) else FINDINGS
+
+
+def _read_services(url: str) -> Mapping[str, KnownService]:
+    from openfeature_triton.flagd_config.registry_services import (
+        RegistryUnreadableError,
+        read_services,
+    )
 
     try:
-        return _describe(file, read_document(file, bucketing=bucketing)), FINE
-    except UnreadableFileError as error:
-        return _refuse(file, error), COULD_NOT_RUN
-    except FlagFileError as error:
-        return _refuse(file, error), FINDINGS
+        return read_services(url)
+    except RegistryUnreadableError as error:
+        raise CouldNotRun(str(error)) from error
 
 
-def _refuse(file: str, error: FlagFileError) -> dict[str, Any]:
-    return {"file": file, "ok": False, "message": str(error), "error": error.as_dict()}
+def _against(
+    file: str,
+    version: str | None,
+    services: Mapping[str, KnownService] | None,
+    task_types: str,
+    bucketing: str,
+) -> Against:
+    from openfeature_triton.flagd_config.lint import Against
+    from openfeature_triton.flagd_config.targeting_rules import TASK_TYPES
 
-
-def _describe(file: str, document: Document) -> dict[str, Any]:
-    experiments = [
-        {
-            "key": experiment.key,
-            "state": experiment.state,
-            "task_type": experiment.task_type,
-            "languages": list(experiment.languages),
-            "control": experiment.control,
-            "variants": [
-                {"variant": variant, "service": service, "weight": experiment.weights[variant]}
-                for variant, service in experiment.services.items()
-            ],
-            "unit": experiment.unit,
-            "priority": experiment.priority,
-            "phase": experiment.phase,
-        }
-        for experiment in document.experiments.values()
-    ]
-    return {"file": file, "ok": True, "flags": len(document.flags), "experiments": experiments}
-
-
-def _show(report: dict[str, Any]) -> None:
-    if not report["ok"]:
-        click.echo(f"error: {report['message']}", err=True)
-        return
-    flags, experiments = report["flags"], report["experiments"]
-    click.echo(
-        f"{report['file']}: {_count(flags, 'flag')}, {_count(len(experiments), 'experiment')}"
+    more = (name.strip() for name in task_types.split(","))
+    return Against(
+        bucketing=bucketing,
+        services=services,
+        before=None if version is None else _flags_of(version, file),
+        task_types=(*TASK_TYPES, *filter(None, more)),
     )
-    if flags == 0:
-        click.echo("note: applied, this file removes every flag")
+
+
+def _flags_of(version: str, file: str) -> Mapping[str, Any]:
+    """Give the flags of the version that runs, however bad it is."""
+    from openfeature_triton.flagd_config.document import YAML_SUFFIXES
+    from openfeature_triton.flagd_config.errors import FlagFileError
+    from openfeature_triton.flagd_config.syntax import parse
+    from openfeature_triton.flagd_config.versions import GIT, read_version
+
+    name = file if version.startswith(GIT) else version
+    yaml = name.lower().endswith(YAML_SUFFIXES)
+    try:
+        document = parse(read_version(version, file), source=version, yaml=yaml)
+    except FlagFileError as error:
+        raise CouldNotRun(str(error)) from error
+    flags = document.get("flags") if isinstance(document, dict) else None
+    return flags if isinstance(flags, dict) else {}
+
+
+def _show_rules(output: str) -> None:
+    from openfeature_triton.flagd_config.rules import RULES
+
+    if output == "json":
+        listed = [
+            {"rule": rule.id, "severity": rule.severity, "finds": rule.finds}
+            for rule in RULES.values()
+        ]
+        click.echo(json.dumps({"rules": listed}, indent=2))
+        return
+    rows = [(rule.id, rule.severity, rule.finds) for rule in RULES.values()]
+    click.echo(_table([("rule", "severity", "finds"), *rows]))
+
+
+def _show(report: Report) -> None:
+    experiments = report.experiments
+    if report.could_not_run or not (report.flags or report.clean):
+        return
+    click.echo(
+        f"{report.path}: {_count(report.flags, 'flag')}, {_count(len(experiments), 'experiment')}"
+    )
     if experiments:
         rows = [row for experiment in experiments for row in _rows(experiment)]
         click.echo(_table([_COLUMNS, *rows]))
@@ -103,20 +190,19 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rows(experiment: dict[str, Any]) -> list[tuple[str, ...]]:
+def _rows(experiment: Experiment) -> list[tuple[str, ...]]:
     """Give a row per variant; what belongs to the whole experiment stands in the first."""
     whole = (
-        experiment["key"],
-        experiment["state"],
-        experiment["task_type"],
-        ", ".join(experiment["languages"]) or "all",
+        experiment.key,
+        experiment.state,
+        experiment.task_type,
+        ", ".join(experiment.languages) or "all",
     )
-    rows = []
-    for index, variant in enumerate(experiment["variants"]):
-        start, phase = (whole, experiment["phase"]) if index == 0 else (("",) * 4, "")
-        mark = " (control)" if variant["variant"] == experiment["control"] else ""
-        name = variant["variant"] + mark
-        rows.append((*start, name, variant["service"], str(variant["weight"]), phase))
+    rows: list[tuple[str, ...]] = []
+    for index, (variant, service) in enumerate(experiment.services.items()):
+        start, phase = (whole, experiment.phase) if index == 0 else (("",) * 4, "")
+        name = variant + (" (control)" if variant == experiment.control else "")
+        rows.append((*start, name, service, str(experiment.weights[variant]), phase))
     return rows
 
 

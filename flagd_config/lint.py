@@ -208,7 +208,7 @@ class _Lint:
         steps = ("flags", key)
         try:
             flag = references.resolve(key, written)
-            metadata = flag.get("metadata") if isinstance(flag, dict) else None
+            metadata: Any = flag.get("metadata") if isinstance(flag, dict) else None
             bad = list(metadata_rules.check_primitives(metadata, (*steps, "metadata")))
             self._drafts += bad
             if bad:

@@ -62,9 +62,6 @@ KEYS: Mapping[str, _Check] = {
     "link": _TEXT,
     "start": (_is_text, "a date such as 2026-11-24T09:00:00Z"),
     "end": (_is_text, "a date such as 2026-12-24T09:00:00Z"),
-    "lifecycle": _TEXT,
-    "concluded": _TEXT,
-    "shipped": _TEXT,
     "version": (lambda value: isinstance(value, (str, int)), "a text or a number"),
     "flagSetId": _TEXT,
 }
@@ -77,7 +74,7 @@ def check_primitives(metadata: Any, steps: Steps) -> Iterator[Draft]:
         return
     for key, value in metadata.items():
         if not isinstance(value, (str, int, float, bool)):
-            kind = {dict: "an object", list: "a list"}.get(type(value), "null")
+            kind = "null" if value is None else "a list" if isinstance(value, list) else "an object"
             yield Draft(
                 "metadata-primitive",
                 (*steps, key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class RegistryUnreadableError(Exception):
@@ -34,7 +35,7 @@ def read_services(url: str) -> Mapping[str, KnownService]:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    wanted = [column(name) for name in (*_COLUMNS, "model_version")]
+    wanted: list[Any] = [column(name) for name in (*_COLUMNS, "model_version")]
     try:
         parsed = make_url(url)
         _demand_file(parsed.get_backend_name(), parsed.database)

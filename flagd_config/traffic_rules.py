@@ -43,9 +43,7 @@ def _overlapping(first: Experiment, second: Experiment) -> Draft:
     )
 
 
-def check_removed_variants(
-    before: Mapping[str, Any], flags: Mapping[str, Any]
-) -> Iterator[Draft]:
+def check_removed_variants(before: Mapping[str, Any], flags: Mapping[str, Any]) -> Iterator[Draft]:
     """Find variants that a running experiment has lost; `before` are the flags as they run."""
     for key, old in before.items():
         if not isinstance(old, dict) or not isinstance(old.get("metadata"), dict):

@@ -44,5 +44,5 @@ def _draft(key: str, problem: str, context: Mapping[str, Any]) -> Draft:
         "evaluation",
         ("flags", key, "targeting"),
         f"for {said} {problem}",
-        "correct the rule, or give its variables defaults: {\"var\": [\"name\", \"\"]}",
+        'correct the rule, or give its variables defaults: {"var": ["name", ""]}',
     )

@@ -17,7 +17,7 @@ from json_logic import jsonLogic
 from json_logic.builtins import not_, op_equals, op_in, to_bool
 from openfeature.contrib.tools.flagd.core.targeting.custom_ops import normalize_version
 
-from openfeature_triton.provider.bucketing import (
+from openfeature_triton.flagd_config.bucketing import (
     Split,
     by_unit,
     hash_v2,
@@ -26,7 +26,7 @@ from openfeature_triton.provider.bucketing import (
     split_v3,
     unit_hash_v2,
 )
-from openfeature_triton.provider.operators import OPERATORS, PURE, Operator
+from openfeature_triton.flagd_config.operators import OPERATORS, PURE, Operator
 
 Attributes = Mapping[str, Any]
 Run = Callable[[Attributes, "str | None"], Any]

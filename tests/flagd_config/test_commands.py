@@ -27,20 +27,20 @@ def test_lint_shows_the_experiments() -> None:
 
 
 def test_lint_of_a_broken_file_is_a_finding(tmp_path: Path) -> None:
-    """A file that flagd would refuse is one line on standard error, and 1."""
+    """A file that flagd would refuse is a finding with its line, and 1."""
     path = tmp_path / "flags.json"
     path.write_text('{"flags": {"f": {"state": "on", "variants": {"a": 1}}}}')
     result = _lint(path)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {path}: flag 'f', /flags/f/state: ")
-    assert result.stderr.count("\n") == 1
+    assert result.stdout.startswith(f"{path}:1:18: error [schema] flag 'f': the state is")
+    assert result.stdout.endswith("1 error\n")
 
 
 def test_lint_of_a_missing_file_could_not_run(tmp_path: Path) -> None:
     """A file that cannot be read gives 2, and the others are still checked."""
     result = _lint(tmp_path / "none.json", example("nmt"))
     assert result.exit_code == 2
-    assert "there is no such file" in result.stderr
+    assert "there is no such file" in result.stdout
     assert "nmt-indictrans3" in result.stdout
 
 
@@ -56,22 +56,23 @@ def test_lint_as_json() -> None:
 
 
 def test_lint_as_json_has_the_errors(tmp_path: Path) -> None:
-    """A script finds place, problem and advice of an error as fields."""
+    """A script finds place, problem and advice of a finding as fields."""
     path = tmp_path / "flags.json"
     path.write_text('{"flags": ')
     result = _lint("--json", path)
     assert result.exit_code == 1
     (report,) = json.loads(result.stdout)["files"]
-    assert report["error"]["line"] == 1
-    assert report["error"]["problem"] == "the JSON ends in the middle"
+    (finding,) = report["findings"]
+    assert (finding["rule"], finding["line"]) == ("syntax", 1)
+    assert finding["problem"] == "the JSON ends in the middle"
 
 
 def test_lint_says_that_an_empty_set_removes_all(tmp_path: Path) -> None:
-    """A file without any flag is fine and is named as what it does."""
+    """A file without any flag is a finding: flagd takes it without a word."""
     path = tmp_path / "flags.json"
     path.write_text('{"flags": {}}')
     result = _lint(path)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "removes every flag" in result.stdout
 
 

@@ -26,7 +26,7 @@ from json_logic.builtins import BUILTINS
 from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS as V3_OPERATORS
 from openfeature.exception import ParseError
 
-from openfeature_triton.provider.bucketing import hash_v2, split_v2, unit_hash_v2
+from openfeature_triton.flagd_config.bucketing import hash_v2, split_v2, unit_hash_v2
 
 Operator = Callable[..., Any]
 
