@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from openfeature_triton.flagd_config import FlagFileError, audit, example, life_cycle, read_document
 from openfeature_triton.flagd_config.errors import Place
 from openfeature_triton.flagd_config.experiment_commands import experiment
-from openfeature_triton.flagd_config.file_change import ChangedMeanwhileError, replace
+from openfeature_triton.flagd_config.file_change import ChangedMeanwhileError, digest, replace
 from openfeature_triton.flagd_config.life_cycle import LifeCycleError, conclude, ramp, step, undo
 
 KEYS = {"nmt": "nmt-indictrans3", "ner": "ner-span-model", "asr": "asr-fast-beam"}
@@ -88,8 +88,12 @@ def test_a_ramp_sets_the_weights(flags: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shares", "said"),
-    [({"ghost": 10.0}, "no variant"), ({"treatment": 101.0}, "101 %"), ({"control": 50.0, "treatment": 40.0}, "90 %")],
-)  # fmt: skip
+    [
+        ({"ghost": 10.0}, "no variant"),
+        ({"treatment": 101.0}, "101 %"),
+        ({"control": 50.0, "treatment": 40.0}, "90 %"),
+    ],
+)
 def test_a_ramp_that_cannot_be_is_refused(
     tmp_path: Path, shares: dict[str, float], said: str
 ) -> None:
@@ -173,29 +177,28 @@ def test_a_change_of_somebody_else_is_not_overwritten(flags: Path) -> None:
     assert [each.name for each in flags.parent.iterdir()] == [flags.name]
 
 
-def _pause_and_resume(path: str, times: int) -> None:
-    for _ in range(times):
-        for command in ("pause", "resume"):
-            try:
-                step(Path(path), KEYS["nmt"], command, str(os.getpid()))
-            except LifeCycleError:
-                continue
+OPERATOR = """
+import sys
+from pathlib import Path
+from openfeature_triton.flagd_config.life_cycle import LifeCycleError, step
+for command in ("pause", "resume") * 10:
+    try:
+        step(Path(sys.argv[1]), sys.argv[2], command, "")
+    except LifeCycleError:
+        pass
+"""
 
 
 def test_two_operators_at_once_go_one_after_the_other(tmp_path: Path) -> None:
     """The log's hashes form a chain that ends in the file: no change was lost or half made."""
     path = Path(shutil.copy(example("nmt"), tmp_path / "flags.json"))
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_pause_and_resume, args=(str(path), 10)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    command = [sys.executable, "-c", OPERATOR, str(path), KEYS["nmt"]]
+    operators = [subprocess.Popen(command) for _ in range(2)]
+    assert [operator.wait(60) for operator in operators] == [0, 0]
     entries = audit.read(path)
     assert len(entries) >= 20
-    for earlier, later in zip(entries, entries[1:], strict=False):
-        assert later.before == earlier.after
-    assert audit.digest(path.read_bytes()) == entries[-1].after
+    assert [each.before for each in entries[1:]] == [each.after for each in entries[:-1]]
+    assert digest(path.read_bytes()) == entries[-1].after
 
 
 def run(*arguments: str) -> Result:
