@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,3 +171,18 @@ def test_a_batch_that_is_refused_is_halved(
     assert requests(server) == 100
     assert recorder.stats().delivery.dead_lettered == 1
     assert recorder.stats().delivered == 100
+
+
+def test_trouble_is_said_once_when_it_begins_and_once_when_it_ends(
+    server: ScriptedServer, record: Callable[..., Recorder], caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many tries there are in between; no token among the words."""
+    caplog.set_level(logging.INFO, "openfeature_triton.hooks.sender")
+    server.script = lambda reply, _: reply.answer(503)
+    recorder = record()
+    recorder.record(CONTROL, 10.0)
+    until(lambda: recorder.stats().delivery.failed_requests >= 3)
+    server.script = Reply.store
+    assert recorder.close(20)
+    assert [entry.levelname for entry in caplog.records] == ["WARNING", "INFO"]
+    assert "Token" not in caplog.text
