@@ -25,6 +25,7 @@ from openfeature_triton.provider.foreign_errors import (
     UNREACHABLE,
     error_class,
 )
+from openfeature_triton.provider.foreign_frames import empty_client_frames
 from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
@@ -167,6 +168,7 @@ class _Measured:
             raise self._deadline.error() from error
 
     def _failure(self, error: BaseException) -> str:
+        empty_client_frames(error)
         if self._timer is not None and self._timer.raised(error):
             self._cut_off = error
         return TIMEOUT if error is self._cut_off else error_class(error)

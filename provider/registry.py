@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -76,6 +76,14 @@ class Loaded:
     refused: tuple[KeyringError, ...]
 
 
+def _parsed(url: str | SecretStr) -> URL | None:
+    """Read a URL; None if it is none, so that no traceback's locals show what was given."""
+    try:
+        return make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    except ArgumentError:
+        return None
+
+
 class Registry:
     """The table of services behind an SQLAlchemy URL.
 
@@ -84,13 +92,12 @@ class Registry:
     """
 
     def __init__(self, url: str | SecretStr, keyring: Keyring) -> None:
-        text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        try:
-            self._url = make_url(text)
-        except ArgumentError:
+        parsed = _parsed(url)
+        if parsed is None:
             raise RegistryUnavailableError(
                 "OFT_REGISTRY is not an SQLAlchemy URL — write e.g. sqlite:///registry.db"
-            ) from None
+            )
+        self._url = parsed
         self.name = self._url.render_as_string(hide_password=True)
         self._keyring = keyring
         with _said_plainly(self.name):

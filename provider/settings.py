@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,6 +18,13 @@ class ProviderSettings(BaseSettings):
         populate_by_name=True,
         hide_input_in_errors=True,  # what is refused may be a key or a password
     )
+
+    def __init__(self, **values: Any) -> None:
+        """Read the environment; ValidationError, without the frames that hold what was read."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise error.with_traceback(None) from None
 
     source: Literal["file", "sync", "rpc"] = Field(
         default="file",
