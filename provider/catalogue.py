@@ -9,8 +9,8 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason
 
 from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.flagd_config.bucketing import Split, by_unit
 from openfeature_triton.flagd_config.give_way import GiveWay
-from openfeature_triton.provider.bucketing import Split, by_unit
 from openfeature_triton.provider.compiled_flag import CompiledFlag
 from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
