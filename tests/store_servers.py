@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -44,7 +44,8 @@ class InfluxServer:
     org = "oft"
     token = "operator-token-of-the-tests"
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, options: Sequence[str] = ()) -> None:
+        self._options = options
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -68,6 +69,7 @@ class InfluxServer:
                     *("--engine-path", str(self.folder / "engine")),
                     *("--http-bind-address", f"127.0.0.1:{self.port}"),
                     *("--reporting-disabled", "--log-level", "warn"),
+                    *self._options,
                 ],
                 stdout=log,
                 stderr=log,
@@ -103,10 +105,10 @@ class InfluxServer:
 
 
 @contextmanager
-def running_influx(program: Path) -> Iterator[InfluxServer]:
+def running_influx(program: Path, *options: str) -> Iterator[InfluxServer]:
     """Start an InfluxDB that is set up; it is stopped and its data removed in the end."""
     with tempfile.TemporaryDirectory(prefix="oft-influx-") as folder:
-        server = InfluxServer(program, Path(folder))
+        server = InfluxServer(program, Path(folder), options)
         try:
             server.start()
             server.setup()
