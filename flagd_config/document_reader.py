@@ -42,7 +42,7 @@ class DocumentReader:
     """Reads one document after another, leniently; not for several threads at once.
 
     An unchanged flag is the very same object in the next document, so that whoever compiles flags
-    can tell by identity. Works in slices of half a millisecond, between which requests run.
+    can tell by identity. Works in slices of two milliseconds, between which requests run.
 
     Args:
         source: names the documents in messages.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from time import perf_counter, sleep
 
-SLICE_S = 0.0005
+SLICE_S = 0.002
 PAUSE_S = 0.0001
 
 
 class GiveWay:
-    """Called between small steps, lets the other threads run after each half millisecond.
+    """Called between small steps, lets the other threads run after every two milliseconds.
 
     The interpreter by itself takes the lock from a busy thread only after 5 ms, and each request
     that is waiting would be late by as much.
