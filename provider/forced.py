@@ -12,7 +12,6 @@ That is done only for flags that have such a branch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from openfeature_triton.provider.rules import RuleCompiler, Run
@@ -33,7 +32,7 @@ def _without_split(rule: Any) -> Any:
     """The rule with null in the place of each `fractional`."""
     if isinstance(rule, list):
         return [_without_split(item) for item in rule]
-    if not isinstance(rule, Mapping):
+    if not isinstance(rule, dict):
         return rule
     if "fractional" in rule:
         return None
@@ -42,7 +41,7 @@ def _without_split(rule: Any) -> Any:
 
 def _may_give_a_variant(rule: Any) -> bool:
     """Whether a rule can give anything but null, as far as its outer `if`s tell."""
-    if not isinstance(rule, Mapping) or list(rule) != ["if"] or not isinstance(rule["if"], list):
+    if not isinstance(rule, dict) or list(rule) != ["if"] or not isinstance(rule["if"], list):
         return rule is not None
     arguments = rule["if"]
     branches = arguments[1::2] + (arguments[-1:] if len(arguments) % 2 else [])

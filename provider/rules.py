@@ -91,6 +91,8 @@ class RuleCompiler:
         return self._reference(rule, name)
 
     def _list(self, rules: list[Any]) -> Node:
+        if not any(isinstance(rule, (dict, list)) for rule in rules):
+            return constant(list(rules))
         items = [self.compile(rule) for rule in rules]
         if all(item.constant for item in items):
             return constant([item.value for item in items])
