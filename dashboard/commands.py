@@ -90,17 +90,21 @@ def _make(given: dict[str, str | int]) -> Server:
 
 
 def _listen(settings: DashboardSettings, *, has_flags: bool, has_store: bool) -> Server:
+    from datetime import datetime, timezone
+
     from openfeature_triton.dashboard.app import create_app
     from openfeature_triton.dashboard.open_store import influx_url, open_store
+    from openfeature_triton.dashboard.remembering import RememberingStore
     from openfeature_triton.dashboard.serve import Server
     from openfeature_triton.flagd_config import read_document
     from openfeature_triton.hooks.settings import InfluxSettings
 
     store = open_store(settings, InfluxSettings(url=influx_url(settings)) if has_store else None)
     store.check()
+    remembering = RememberingStore(store, lambda: datetime.now(timezone.utc))
     if has_flags:  # the default one need not be there
         read_document(settings.flags, bucketing=settings.bucketing)
-    return Server(create_app(settings, store=store), settings.host, settings.port)
+    return Server(create_app(settings, store=remembering), settings.host, settings.port)
 
 
 dashboard.add_command(access_commands.user)
