@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from openfeature_triton.dashboard.statistics.rollups import ERROR_RATE, LATENCY, SUCCESS_RATE
@@ -30,7 +31,7 @@ def effect_in_words(
     if metric == LATENCY:
         size, word, interval = effect.scaled(100).said("slower", "faster", ".1f")
         return f"{name} is {size} % {word} than control (95 % interval {interval} %)"
-    size, word, interval = effect.said("higher", "lower", ".3g")
+    size, word, interval = effect.said("higher", "lower", f".{effect.places()}f")
     shown = metric.replace("_", " ")
     return f"{name}'s {shown} is {size} {word} than control's (95 % interval {interval})"
 
@@ -47,6 +48,11 @@ class Spoken:
         """Give the same in another unit; a negative factor turns it round."""
         ends = sorted((self.low * factor, self.high * factor))
         return Spoken(self.value * factor, *ends)
+
+    def places(self) -> int:
+        """Give how many decimals show three digits of the largest of the three numbers."""
+        largest = max(abs(self.value), abs(self.low), abs(self.high))
+        return max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
 
     def said(self, more: str, less: str, form: str) -> tuple[str, str, str]:
         """Give size, direction and interval, each without a minus sign.

@@ -34,8 +34,14 @@ from openfeature_triton.dashboard.statistics.wording import effect_in_words
         (
             "word_accuracy",
             (-0.0675, -0.162, 0.0273),
-            "Treatment's word accuracy is 0.0675 lower than control's "
-            "(95 % interval 0.162 lower to 0.0273 higher)",
+            "Treatment's word accuracy is 0.068 lower than control's "
+            "(95 % interval 0.162 lower to 0.027 higher)",
+        ),
+        (
+            "output_characters",
+            (12.0, 8.0, 16.0),
+            "Treatment's output characters is 12.0 higher than control's "
+            "(95 % interval 8.0 to 16.0)",
         ),
         ("word_accuracy", (None, None, None), "Treatment can't be compared with control yet"),
     ],
