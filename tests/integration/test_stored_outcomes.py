@@ -22,10 +22,11 @@ from openfeature_triton.dashboard.influx_store import InfluxStore
 from openfeature_triton.dashboard.sql_store import SqlStore
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series
+from openfeature_triton.hooks.clusters import bucket_of
 from openfeature_triton.hooks.commands import store
 from openfeature_triton.hooks.histogram import quantile_ms
 from openfeature_triton.hooks.influx_api import InfluxApi, each_row
-from openfeature_triton.hooks.schema import parse_bin_field
+from openfeature_triton.hooks.schema import cluster_fields, parse_bin_field
 from tests.dashboard.stores import influx_settings
 from tests.store_servers import InfluxServer, PostgresServer
 
@@ -38,6 +39,12 @@ DAY_S = 86_400
 REQUESTS = 1500
 
 
+_CLUSTERS = (
+    "SELECT field, sum(value) FROM windows JOIN series ON series.id = series_id"
+    " WHERE measurement = 'inference_clusters' AND field LIKE 'b%\\_n' ESCAPE '\\' GROUP BY field"
+)
+
+
 @dataclass
 class Sent:
     """What was handed to recorders."""
@@ -46,6 +53,7 @@ class Sent:
     errors: int = 0
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)
     words: float = 0.0
+    clusters: Counter[str] = field(default_factory=Counter)
 
 
 def send(settings: RecorderSettings, influx: InfluxSettings) -> Sent:
@@ -64,7 +72,9 @@ def send(settings: RecorderSettings, influx: InfluxSettings) -> Sent:
             error = "timeout" if drawn.random() < 0.1 else ""
             series = Series("e", "p", variant, variant, "asr", language)
             recorder.expose(series)
-            recorder.record(series, latency_ms, error, {"output_words": words})
+            user = f"user-{drawn.randrange(300)}"
+            recorder.record(series, latency_ms, error, {"output_words": words}, targeting_key=user)
+            sent.clusters[cluster_fields(bucket_of(user))[0]] += 1
             sent.requests[variant, language, time_s // DAY_S] += 1
             sent.errors += bool(error)
             sent.latencies_ms.setdefault(variant, []).append(latency_ms)
@@ -142,6 +152,12 @@ def test_influx_holds_what_was_sent_through_the_spool(
     for (_, language, _), count in sent.requests.items():
         wanted[language] += count
     assert by_language == wanted
+    clusters = (
+        f'from(bucket: "{made.bucket}") |> range(start: 0, stop: 1d) |> filter(fn: (r) =>'
+        ' r._measurement == "inference_clusters") |> group(columns: ["_field"]) |> sum()'
+    )
+    held = {row["_field"]: float(row["_value"]) for row in each_row(api.query(clusters))}
+    assert {name: held[name] for name in held if name.endswith("_n")} == sent.clusters
     read = InfluxStore(made.model_copy(update={"token_file": tmp_path / "influx-read.token"}))
     check(read, sent)
     _run_task(api)
@@ -188,6 +204,8 @@ def test_a_database_holds_what_was_sent(
     engine = create_engine(url)
     with engine.connect() as connection:
         assert dict(map(tuple, connection.execute(text(sql)))) == wanted
+        held = dict(map(tuple, connection.execute(text(_CLUSTERS))))
+    assert held == sent.clusters
     engine.dispose()
     read = SqlStore(url)
     check(read, sent)
