@@ -13,6 +13,7 @@ from openfeature.provider import ProviderStatus
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from openfeature_triton.provider import Experiments, RouteReason, Service, TritonProvider
+from tests.flagd_servers import eventually
 
 SERVICE = Service(service_id="asr-fast", task_type="asr", url="127.0.0.1:1", model_name="fast")
 
@@ -78,6 +79,7 @@ def test_its_events_are_passed_on(inner: Counting) -> None:
     told: list[EventDetails] = []
     api.add_handler(ProviderEvent.PROVIDER_STALE, told.append)
     inner.emit_provider_stale(ProviderEventDetails(message="old"))
+    eventually(lambda: bool(told))  # handlers run in threads of the SDK's
     assert [details.message for details in told] == ["old"]
     assert api.get_client().get_provider_status() is ProviderStatus.STALE
 
