@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +17,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from openfeature_triton.dashboard import DashboardSettings, Server, create_app
+from openfeature_triton.dashboard.access import Access, change_access
+from openfeature_triton.dashboard.passwords import hash_password
 from openfeature_triton.flagd_config import example
 from openfeature_triton.hooks import Recorder, RecorderSettings, Series, SqlSink
 
@@ -29,6 +32,7 @@ pytestmark = [
 KEY = "asr-fast-beam"
 HOSTILE = 'a//b/<img src=x onerror="document.title=1">'
 SCHEMES = ("light", "dark")
+FOLDERS: dict[str, Path] = {}
 WIDTHS_PX = (1280, 390)
 FLAGS = (
     "--headless",
@@ -45,7 +49,8 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A dashboard that serves two experiments, one of them of hostile names."""
-    store = f"sqlite:///{tmp_path_factory.mktemp('dashboard') / 'store.db'}"
+    folder = tmp_path_factory.mktemp("dashboard")
+    store = f"sqlite:///{folder / 'store.db'}"
     recorder = Recorder(SqlSink(store), RecorderSettings(on_sigterm=False))
     for experiment, new in ((KEY, "treatment"), (HOSTILE, "<b>new</b>")):
         for variant, latency_ms in (("control", 80.0), (new, 40.0)):
@@ -58,9 +63,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = Server(create_app(settings), port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
+    FOLDERS[server.url] = folder
     yield server.url
     server.close()
     thread.join(timeout=10)
+
+
+def _folder(url: str) -> Path:
+    """The folder with the store of a dashboard."""
+    return FOLDERS[url]
 
 
 def _program(*names: str) -> str:
@@ -178,3 +189,74 @@ def test_the_plot_follows_the_colour_scheme(browser: webdriver.Chrome, url: str)
     _look(browser, scheme="dark")
     WebDriverWait(browser, 30).until(lambda _: colours() != light)
     assert len(set(colours())) == 2
+
+
+@pytest.mark.parametrize("width_px", WIDTHS_PX)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_pipeline_fits_without_a_complaint(
+    browser: webdriver.Chrome, url: str, width_px: int, scheme: str
+) -> None:
+    """From the list by its link."""
+    _look(browser, width_px, scheme)
+    _complaints(browser)
+    browser.get(url)
+    browser.find_element(By.LINK_TEXT, "Pipeline").click()
+    assert browser.find_element(By.TAG_NAME, "h1").text == "Pipeline"
+    widths = "return [document.documentElement.scrollWidth, innerWidth]"
+    page_px, window_px = browser.execute_script(widths)
+    assert page_px <= window_px
+    assert _complaints(browser) == []
+
+
+def test_an_exported_report_draws_by_itself(
+    browser: webdriver.Chrome, url: str, tmp_path: Path
+) -> None:
+    """Opened from the disk, with no server, its plot has its lines, and its policy no complaint."""
+    from click.testing import CliRunner
+
+    from openfeature_triton.dashboard.export_commands import export
+
+    _look(browser)
+    report = tmp_path / "report.html"
+    store = f"sqlite:///{_folder(url) / 'store.db'}"
+    flags = str(example("asr"))
+    done = CliRunner().invoke(export, [KEY, "-o", str(report), "--store", store, "--flags", flags])
+    assert done.exit_code == 0, done.output
+    _complaints(browser)
+    browser.get(report.as_uri())
+    assert len(_drawn(browser)) == 2
+    assert browser.find_element(By.TAG_NAME, "h1").text == KEY
+    assert _complaints(browser) == []
+
+
+def test_somebody_signs_in_and_out(
+    browser: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With the form, without JavaScript; afterwards the pages are closed again."""
+    folder = tmp_path_factory.mktemp("closed")
+    SqlSink(f"sqlite:///{folder / 'store.db'}").close()
+    hashed = hash_password("a pass phrase")
+    change_access(folder / "access.json", lambda _: Access({"ana": hashed}, {}))
+    settings = DashboardSettings(
+        store=SecretStr(f"sqlite:///{folder / 'store.db'}"),
+        flags=str(example("asr")),
+        access=str(folder / "access.json"),
+    )
+    server = Server(create_app(settings), port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        _look(browser)
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        browser.get(f"{server.url}pipeline")
+        browser.find_element(By.NAME, "name").send_keys("ana")
+        browser.find_element(By.NAME, "password").send_keys("a pass phrase")
+        browser.find_element(By.CSS_SELECTOR, ".sign-in button").click()
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Pipeline"
+        browser.find_element(By.CSS_SELECTOR, "button.plain").click()
+        browser.get(server.url)
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Sign in"
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        server.close()
+        thread.join(timeout=10)
