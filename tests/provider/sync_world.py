@@ -54,9 +54,9 @@ class World:
             "host": "127.0.0.1",
             "port": self.flagd.port,
             "deadline_ms": 3_000,
-            "retry_grace_period": 1.5,
+            "retry_grace_period": 4.0,
             "heartbeat_s": 0.3,
-            "answer_timeout_s": 0.7,
+            "answer_timeout_s": 1.5,
             **settings,
         }
         source = SyncFlags(SyncSettings(**given), last_good=last_good)
