@@ -1,0 +1,140 @@
+"""The page of an experiment as a stakeholder meets it: what to do, why, and what could be wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.dashboard.conftest import Outcome, World
+from tests.dashboard.reading import Page
+
+
+def _write(world: World, weights: dict[str, int], **metadata: Any) -> str:
+    """Write a flag file with the experiment `e` of these weights; give its phase."""
+    flag = {
+        "state": "ENABLED",
+        "variants": {variant: {"service": f"asr-{variant}"} for variant in weights},
+        "defaultVariant": None,
+        "targeting": {"fractional": [[v, weight] for v, weight in weights.items()]},
+        "metadata": {"experiment": True, "task_type": "asr", "control": "old"} | metadata,
+    }
+    world.flags.write_text(json.dumps({"flags": {"e": flag}}), encoding="utf-8")
+    from openfeature_triton.flagd_config import read_document
+
+    return read_document(world.flags).experiments["e"].phase
+
+
+def _outcomes(variant: str, count: int, failed: int, language: str = "hi") -> list[Outcome]:
+    return [
+        Outcome(variant, 10.0 + nth % 7, "timeout" if nth < failed else "", language)
+        for nth in range(count)
+    ]
+
+
+def _page(world: World) -> Page:
+    response = world.client().get("/experiments/e")
+    assert response.status_code == 200
+    return Page(response.text)
+
+
+def test_a_better_treatment_is_to_be_shipped(world: World) -> None:
+    """The sentence, its numbers, the table's row and the list say the same."""
+    plan = {"primary_metric": "success_rate", "minimum_effect": 0.05, "planned_requests": 4000}
+    phase = _write(world, {"old": 50, "new": 50}, **plan)
+    outcomes = _outcomes("old", 2000, 300) + _outcomes("new", 2000, 60)
+    world.record("e", outcomes, phase=phase)
+    page = _page(world)
+    assert "Ship" in page.text
+    assert "fails 12.0 points less often" in page.text
+    row = page.row("Success rate primary")
+    assert (row[1], row[2], row[3]) == ("85.00 %", "97.00 %", "+14.1 %")
+    assert row[-1] == "▲ better"
+    assert "Ship" in Page(world.client().get("/").text).row("e asr")[2]
+
+
+def test_under_a_broken_split_no_winner_is_named(world: World) -> None:
+    """However good the treatment looks, nothing on the page calls it better."""
+    phase = _write(world, {"old": 50, "new": 50})
+    world.record("e", _outcomes("old", 1500, 300) + _outcomes("new", 900, 5), phase=phase)
+    page = _page(world)
+    assert "The split is broken" in page.text
+    assert "not to be trusted" in page.text
+    assert "better" not in page.text
+    assert "ship it" not in page.text
+
+
+def test_fallbacks_and_stale_data_are_warned_of(world: World) -> None:
+    """More than 1 % answered by another variant; a running experiment that nobody hears of."""
+    phase = _write(world, {"old": 50, "new": 50})
+    fallen = [Outcome("new", 1.0, served="old") for _ in range(5)]
+    world.record("e", [*_outcomes("old", 50, 1), *_outcomes("new", 45, 1), *fallen], phase=phase)
+    text = _page(world).text
+    assert "5.00\u00a0% of the requests were answered by another variant, so" in text
+    assert "though the experiment runs" in text
+
+
+def test_a_plan_that_cannot_be_read_is_said(world: World) -> None:
+    """The verdict goes on without it, and the page names what is wrong."""
+    phase = _write(world, {"old": 50, "new": 50}, minimum_effect="much", guardrails="moon")
+    world.record("e", _outcomes("old", 30, 1) + _outcomes("new", 30, 1), phase=phase)
+    text = _page(world).text
+    assert "minimum_effect: 'much' is no positive number" in text
+    assert "'moon' is no guardrail" in text
+
+
+def test_five_variants_each_have_their_comparison(world: World) -> None:
+    """Four tables against control, each with its own verdict."""
+    weights = dict.fromkeys(("old", "a", "b", "c", "d"), 20)
+    phase = _write(world, weights)
+    outcomes = [each for name in weights for each in _outcomes(name, 200, 20)]
+    world.record("e", outcomes, phase=phase)
+    page = _page(world)
+    tables = [table for table in page.tables if table[0][0] == "Compared"]
+    assert [table[0][2] for table in tables] == ["a", "b", "c", "d"]
+    assert "d against old" in page.text
+
+
+def test_twelve_languages_have_a_forest(world: World) -> None:
+    """A row for each, beside the table of all numbers."""
+    phase = _write(world, {"old": 50, "new": 50})
+    languages = ("as", "bn", "gu", "hi", "kn", "ml", "mr", "or", "pa", "ta", "te", "ur")
+    outcomes = [
+        each
+        for language in languages
+        for variant in ("old", "new")
+        for each in _outcomes(variant, 60, 6, language)
+    ]
+    world.record("e", outcomes, phase=phase)
+    tables = [table for table in _page(world).tables if table[0][0] == "Language"]
+    assert [row[0] for row in tables[0][1:]] == list(languages)
+
+
+def test_one_variant_alone_has_a_page(world: World) -> None:
+    """Nothing can be compared yet, and the page says so."""
+    phase = _write(world, {"old": 50, "new": 50})
+    world.record("e", _outcomes("old", 5, 1), phase=phase)
+    text = _page(world).text
+    assert "Nothing was recorded of a treatment yet." in text
+
+
+@pytest.mark.usefixtures("empty_store")
+def test_thirty_experiments_have_a_list(world: World) -> None:
+    """All are there, with and without traffic."""
+    world.write_flags(**{f"e{nth:02}": "ENABLED" for nth in range(30)})
+    world.record("e07", _outcomes("old", 3, 0))
+    rows = Page(world.client().get("/").text).table("Experiment")[1:]
+    assert len(rows) == 30
+    assert {row[0].split()[0] for row in rows} == {f"e{nth:02}" for nth in range(30)}
+
+
+def test_looks_of_the_first_days_stay_by_the_hour(world: World) -> None:
+    """What was looked at by the hour stays so; later days are one look each."""
+    phase = _write(world, {"old": 50, "new": 50})
+    for days_ago in (0, 1, 2, 3, 4, 5):
+        outcomes = _outcomes("old", 40, 4) + _outcomes("new", 40, 4)
+        world.record("e", outcomes, phase=phase, days_ago=days_ago)
+    found = world.client().get("/api/experiments/e").get_json()
+    times = [each["time"] for each in found["looks"]["new"]]
+    assert [time[11:16] for time in times] == [*["11:00"] * 3, *["00:00"] * 2, "12:00"]
