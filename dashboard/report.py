@@ -138,7 +138,7 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
             last_seen=line.last_seen,
             is_running=definition.status == "running",
             now=now,
-            problems=problems,
+            problems=(*problems, *_of_users(definition)),
         ),
         whole=whole,
         variants=by_variant,
@@ -151,6 +151,16 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
         looks={} if analysis is None else looks(analysis, now),
         exposed=exposed(plan, totals, now),
         by_language=() if analysis is None else by_language(plan, totals, now),
+    )
+
+
+def _of_users(definition: Definition) -> tuple[str, ...]:
+    """Requests of one user are alike: who takes them for independent is too sure."""
+    if definition.unit != "user":
+        return ()
+    return (
+        "Randomised by user, but compared by request: with a few heavy users the intervals are "
+        "narrower than they should be, and the split may look broken.",
     )
 
 

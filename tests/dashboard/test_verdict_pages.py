@@ -84,6 +84,13 @@ def test_a_plan_that_cannot_be_read_is_said(world: World) -> None:
     assert "'moon' is no guardrail" in text
 
 
+def test_users_as_units_are_warned_of(world: World) -> None:
+    """As long as requests are compared, the page says what that means."""
+    phase = _write(world, {"old": 50, "new": 50}, unit="user")
+    world.record("e", _outcomes("old", 30, 1) + _outcomes("new", 30, 1), phase=phase)
+    assert "Randomised by user, but compared by request" in _page(world).text
+
+
 def test_five_variants_each_have_their_comparison(world: World) -> None:
     """Four tables against control, each with its own verdict."""
     weights = dict.fromkeys(("old", "a", "b", "c", "d"), 20)
