@@ -64,7 +64,14 @@ lists = st.one_of(
     _operation("filter", st.just({"var": "tags"}), st.just({"!": [{"var": ""}]})),
     _operation("map", st.just({"var": "tags"}), st.just({"+": [{"var": ""}, 1]})),
 )
+# The tests that experiments are made of.
+usual_tests = st.one_of(
+    st.sampled_from(("nmt", "asr")).map(lambda text: {"==": [{"var": "task_type"}, text]}),
+    st.lists(texts, max_size=6).map(lambda listed: {"in": [{"var": "language"}, listed]}),
+)
 tests_of_values = st.one_of(
+    usual_tests,
+    usual_tests.flatmap(lambda one: usual_tests.map(lambda other: {"and": [one, other]})),
     *[_operation(name, operands, operands) for name in _compare],
     _operation("<", operands, numbers, operands),
     _operation("in", operands, lists),

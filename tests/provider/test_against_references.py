@@ -23,26 +23,37 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Generating overly large repr"),  # of a strategy
 ]
-generated = settings(
-    max_examples=FLAGS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+# Few flags in many contexts, and many flags in few.
+sizes = pytest.mark.parametrize(("flags", "count"), [(FLAGS, CONTEXTS), (20 * FLAGS, 250)])
 
 
-def test_v3_gives_what_its_reference_gives() -> None:
+def _generated(flags: int) -> settings:
+    return settings(
+        max_examples=flags,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@sizes
+def test_v3_gives_what_its_reference_gives(flags: int, count: int) -> None:
     """Each generated flag gives each context flagd-core 2's value, variant, reason, error."""
-    with running(sys.executable, CONTEXTS) as reference:
-        asked = contexts(CONTEXTS)
-        generated(given(flag=V3_FLAGS)(lambda flag: _compare(reference, asked, flag, "v3")))()
+    with running(sys.executable, count) as reference:
+        asked = contexts(count)
+        _generated(flags)(
+            given(flag=V3_FLAGS)(lambda flag: _compare(reference, asked, flag, "v3"))
+        )()
 
 
-def test_v2_gives_what_its_reference_gives() -> None:
+@sizes
+def test_v2_gives_what_its_reference_gives(flags: int, count: int) -> None:
     """The same for flagd-core 1.0, with flags of which flagd itself makes what that makes."""
-    with running(core_1(), CONTEXTS) as reference:
-        asked = contexts(CONTEXTS)
-        generated(given(flag=V2_FLAGS)(lambda flag: _compare(reference, asked, flag, "v2")))()
+    with running(core_1(), count) as reference:
+        asked = contexts(count)
+        _generated(flags)(
+            given(flag=V2_FLAGS)(lambda flag: _compare(reference, asked, flag, "v2"))
+        )()
 
 
 def _compare(reference: Reference, asked: list[Any], flag: dict[str, Any], bucketing: str) -> None:
