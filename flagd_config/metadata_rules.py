@@ -62,6 +62,8 @@ KEYS: Mapping[str, _Check] = {
     "link": _TEXT,
     "start": (_is_text, "a date such as 2026-11-24T09:00:00Z"),
     "end": (_is_text, "a date such as 2026-12-24T09:00:00Z"),
+    "status": _TEXT,
+    "shipped": _TEXT,
     "version": (lambda value: isinstance(value, (str, int)), "a text or a number"),
     "flagSetId": _TEXT,
 }

@@ -1,0 +1,176 @@
+"""Explain: why a request gets the variant that it gets, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from openfeature_triton.flagd_config.document import Document
+from openfeature_triton.flagd_config.experiment import Experiment
+from openfeature_triton.flagd_config.languages import canonical_language
+from openfeature_triton.flagd_config.reference import rule_data
+from openfeature_triton.flagd_config.registry_services import KnownService
+from openfeature_triton.flagd_config.trace import Trace, Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What one flag gives in one context, and why; `variant` is None for the caller's default."""
+
+    flag_key: str
+    context: Mapping[str, Any]
+    bucketing: str
+    why: str
+    trace: Trace
+    variant: str | None = None
+    value: Any = None
+    experiment: Experiment | None = None
+    service: KnownService | None = None
+    error: str | None = None
+
+    @property
+    def service_id(self) -> str | None:
+        """The id of the variant's service, None without a variant or for a plain flag."""
+        if self.experiment is None or self.variant is None:
+            return None
+        return self.experiment.services[self.variant]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the same as values that JSON can hold; a service's credential is not known here."""
+        bucket, experiment = self.trace.bucket, self.experiment
+        return {
+            "flag_key": self.flag_key,
+            "context": dict(self.context),
+            "is_experiment": experiment is not None,
+            "variant": self.variant,
+            "value": self.value,
+            "why": self.why,
+            "error": self.error,
+            "branch": "/".join(map(str, ("targeting", *self.trace.branch))),
+            "conditions": [asdict(each) for each in self.trace.conditions],
+            "bucket": None if bucket is None else asdict(bucket),
+            "bucketing": self.bucketing,
+            "phase": None if experiment is None else experiment.phase,
+            "service_id": self.service_id,
+            "service": None if self.service is None else asdict(self.service),
+        }
+
+
+def explain_flag(
+    document: Document,
+    key: str,
+    context: Mapping[str, Any],
+    services: Mapping[str, KnownService] | None = None,
+    timestamp: int | None = None,
+) -> Explanation:
+    """Explain one flag; raises KeyError where the document has none of that key.
+
+    An experiment sees the language in its canonical form, and is asked once more with its first
+    subtag (`hi` of `hi-IN`) where it takes no request in the whole tag, as the provider does.
+    """
+    if key not in document.experiments:
+        return _explain(document, key, context, services, timestamp)
+    context = in_canonical_language(context)
+    found = _explain(document, key, context, services, timestamp)
+    primary = context.get("language_primary")
+    if (
+        found.variant is None
+        and found.error is None
+        and primary not in (None, "", context["language"])
+    ):
+        return _explain(document, key, {**context, "language": primary}, services, timestamp)
+    return found
+
+
+def explain_task(
+    document: Document,
+    task_type: str,
+    context: Mapping[str, Any],
+    services: Mapping[str, KnownService] | None = None,
+) -> list[Explanation]:
+    """Explain the experiments of a task in the order in which a request is offered to them.
+
+    The last one is the one that takes it, if its variant is not None.
+    """
+    context = {**context, "task_type": task_type}
+    asked = []
+    for experiment in document.of_task(task_type):
+        asked.append(explain_flag(document, experiment.key, context, services))
+        if asked[-1].variant is not None:
+            break
+    return asked
+
+
+def in_canonical_language(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the context with `language` in BCP 47's letters and `language_primary` beside it."""
+    given = context.get("language")
+    canonical = canonical_language(given) if isinstance(given, str) else None
+    if canonical is None:
+        return dict(context)
+    return {**context, "language": canonical, "language_primary": canonical.split("-")[0]}
+
+
+def _explain(
+    document: Document,
+    key: str,
+    context: Mapping[str, Any],
+    services: Mapping[str, KnownService] | None,
+    timestamp: int | None,
+) -> Explanation:
+    flag = document.flags[key]
+    experiment = document.experiments.get(key)
+    tracer = Tracer(rule_data(context, key, timestamp), key, document.bucketing)
+
+    def made(variant: str | None, why: str, error: str | None = None) -> Explanation:
+        service_id = experiment.services.get(variant) if experiment and variant else None
+        return Explanation(
+            key,
+            context,
+            document.bucketing,
+            why,
+            tracer.trace,
+            variant,
+            flag["variants"].get(variant),
+            experiment,
+            (services or {}).get(service_id or ""),
+            error,
+        )
+
+    if flag["state"] == "DISABLED":
+        return made(None, "the flag is DISABLED")
+    targeting = flag.get("targeting")
+    if not targeting:
+        return _default(flag, "the flag has no targeting", made)
+    try:
+        result = tracer.run(targeting)
+    except Exception as error:  # noqa: BLE001 json-logic raises whatever a rule provokes
+        return made(None, "the targeting fails", type(error).__name__)
+    if result is None:
+        return _default(flag, _why_none(tracer.trace), made)
+    name = str(result).lower() if isinstance(result, bool) else str(result)
+    if flag["variants"].get(name) is None:
+        return made(None, f"the targeting gives {name!r}", "which is not a variant")
+    return made(name, "the split chose it" if tracer.trace.bucket else "the targeting names it")
+
+
+def _why_none(trace: Trace) -> str:
+    bucket = trace.bucket
+    if bucket is None:
+        return "no branch of the targeting matches"
+    if bucket.hashed is None:
+        return "there is nothing to bucket by: the targeting key or attribute is missing"
+    if not bucket.total:
+        return "flagd drops the split: its weights are not usable"
+    return "the split's share for it names no variant"
+
+
+def _default(flag: Mapping[str, Any], why: str, made: Any) -> Explanation:
+    default = flag.get("defaultVariant")
+    name = str(default).lower() if isinstance(default, bool) else default
+    if name:
+        why, variant = f"{why}, so the default", name
+    else:
+        why, variant = f"{why}, and no default is set", None
+    found: Explanation = made(variant, why)
+    return found
