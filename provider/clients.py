@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import weakref
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from openfeature_triton.provider.credential_plugin import CredentialPlugin
@@ -25,10 +26,12 @@ class TritonClients:
     """One client per service and thread (HTTP), process (gRPC) or event loop (both, asynchronous).
 
     Made when first asked for, and anew when the service's record has changed and in a forked
-    child; those of ended threads and loops are closed.
+    child; those of ended threads and loops are closed. Importing tritonclient's HTTP takes 200 ms:
+    that is done here, at start-up, so that no request and no event loop waits for it.
     """
 
     def __init__(self, settings: ProviderSettings) -> None:
+        import_module("tritonclient.http.aio")
         self._connect_timeout_s = settings.connect_timeout_s
         self._network_timeout_s = settings.network_timeout_s
         self._of_thread = _OfThread()
@@ -131,7 +134,7 @@ class TritonClients:
             each.destroy_hub()
 
     def _connect(self, service: Service) -> Any:
-        from tritonclient.http import InferenceServerClient  # noqa: PLC0415 - 200 ms, and gevent
+        from tritonclient.http import InferenceServerClient  # noqa: PLC0415 - see above
 
         client = InferenceServerClient(
             service.url,
