@@ -78,6 +78,7 @@ class _Measured:
         "_cut_off",
         "_deadline",
         "_metrics",
+        "_running",
         "_started_ns",
         "_timer",
         "_until",
@@ -94,6 +95,7 @@ class _Measured:
         self._metrics: dict[str, float] = {}
         self._deadline = self._until = Deadline(deadline_s)
         self._timer: _Timer | None = None
+        self._running = False
         self._cut_off: BaseException | None = None
         self._started_ns = perf_counter_ns()
 
@@ -159,6 +161,7 @@ class _Measured:
         """Record the outcome; raise DeadlineExceededError in the place of the timer's own end."""
         latency_ms = (perf_counter_ns() - self._started_ns) / 1e6
         failure = "" if error is None else self._failure(error)
+        self._running = False
         self._leave(error)
         self._judge(failure)
         if self.route.is_experiment:
@@ -193,19 +196,20 @@ class Call(_Measured):
     def client(self) -> Any:
         """The pooled Triton client of the service, with its credential, for its protocol.
 
-        From here on the deadline is enforced, in this thread. Raises UnknownServiceError where
-        the caller's own service is not in the registry.
+        From here to the end of the block the deadline is enforced, in this thread. Raises
+        UnknownServiceError where the caller's own service is not in the registry.
         """
         service = self._known_service()
         clients = self._backing.clients
         if service.protocol == "grpc":
             return clients.bounded_grpc(service, self._until)
         client = clients.http(service)
-        if self._timer is None:
+        if self._timer is None and self._running:  # else nobody would ever stop it
             self._timer = GeventTimer(self._until)
         return client
 
     def __enter__(self) -> Call:
+        self._running = True
         self._started_ns = perf_counter_ns()
         return self
 

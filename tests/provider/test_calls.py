@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gevent
 import grpc
 import pytest
 from openfeature import api
@@ -206,6 +207,20 @@ def test_the_deadline_counts_from_the_start_of_the_call(bench: Bench) -> None:
     with pytest.raises(DeadlineExceededError):
         experiments.call(ask_late, "asr", **ASKED, deadline_s=0.5)
     assert time.monotonic() - started < 5
+
+
+def test_a_client_that_is_looked_at_after_the_call_starts_no_timer(bench: Bench) -> None:
+    """A debugger, a log or a late line may touch `call.client`: no later request is cut off."""
+    bench.serve("asr-fast", answers())
+    bench.serve(OWN, answers())
+    experiments = bench.experiments(deadline_s=0.2)
+    with experiments.infer("asr", **ASKED) as call:
+        assert ask(call)
+    assert call.client is not None
+    patient = bench.experiments(deadline_s=30.0)
+    gevent.sleep(0.4)  # in which a timer that was left would raise
+    with patient.infer("asr", **ASKED) as later:
+        assert ask(later)
 
 
 def test_a_call_that_ends_in_time_leaves_no_timer(bench: Bench) -> None:
