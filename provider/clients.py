@@ -141,6 +141,7 @@ class TritonClients:
             connection_timeout=self._connect_timeout_s,
             network_timeout=self._network_timeout_s,
         )
+        _send_once(client)
         if service.credential is not None:
             client.register_plugin(CredentialPlugin(service))
         return client
@@ -160,6 +161,17 @@ class TritonClients:
             self._grpc.start_anew()
         if "gevent" in sys.modules:
             sys.modules["gevent"].reinit()
+
+
+def _send_once(client: Any) -> None:
+    """Let a POST go out once: geventhttpclient 2.4, the last for Python 3.10, repeats it.
+
+    It tries again as often as its pool is large and once more, after the server may have done the
+    work. A kept connection that the server has closed is noticed before it is used.
+    """
+    pool = getattr(getattr(client, "_client_stub", None), "_connection_pool", None)
+    if pool is not None:
+        pool.size = -1
 
 
 class _Pooled:
