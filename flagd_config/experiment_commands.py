@@ -136,7 +136,11 @@ def ramp(key: str, shares: tuple[str, ...], reason: str, path: Path, *, as_json:
 @_reason
 @_options
 def conclude(key: str, winner: str, reason: str, path: Path, *, as_json: bool) -> None:
-    """Turn an experiment into a plain flag that sends all it took to the winner."""
+    """Turn an experiment into a plain flag that sends all it took to the winner.
+
+    Services that ask for the flag by its key get the winner from now on. Those that ask by task
+    type (`experiments.infer`) are back on their own service: set their `service_id` to the winner.
+    """
     from openfeature_triton.flagd_config.life_cycle import conclude as change
 
     with _plainly():
