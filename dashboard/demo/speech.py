@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def utterances(count: int, seed: int = 0) -> Iterator[Utterance]:
     """
     choice = random.Random(seed)  # noqa: S311 - a repeatable draw, no secret
     noise = np.random.default_rng(seed)
-    speaker = Speaker()
+    speaker = _speaker()
     for _ in range(count):
         language = choice.choice(tuple(VOICES))
         text = command(choice)
@@ -103,6 +104,12 @@ class Speaker:
         if wave and count > 0:
             self._sound += ctypes.string_at(wave, count * 2)
         return _OK
+
+
+@cache
+def _speaker() -> Speaker:
+    """Give this process's speaker: started a second time, espeak-ng can hardly be understood."""
+    return Speaker()
 
 
 _CALLBACK = ctypes.CFUNCTYPE(
