@@ -25,14 +25,16 @@ def digest(content: bytes) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock, so that two commands at once go one after the other.
+    """Hold the lock of the file's folder, so that two commands at once go one after the other.
 
-    The lock is a file of its own beside it, as the file itself is replaced by each change.
+    Of the folder, as the file itself is replaced by each change, and as nothing is left behind.
     """
-    beside = path.with_name(f".{path.name}.lock")
-    with beside.open("w") as handle:
+    handle = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 def replace(path: Path, before: bytes, after: bytes) -> None:

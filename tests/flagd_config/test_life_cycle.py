@@ -242,6 +242,7 @@ def test_a_failing_command_ends_with_2_and_changes_nothing(
     assert result.exit_code == 2
     assert said in result.output
     assert path.read_bytes() == example("asr").read_bytes()
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(
