@@ -89,11 +89,32 @@ class InfluxStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give the totals of one experiment by day or by hour; () for an unknown one."""
+        return self._totals(experiment, (schema.LIGHT, schema.LATENCY), step, start_ns, end_ns)
+
+    def clusters(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's sums by bucket of users; () where the unit is not the user."""
+        return self._totals(experiment, (schema.CLUSTERS,), step, start_ns, end_ns)
+
+    def _totals(
+        self,
+        experiment: str,
+        measurements: Sequence[str],
+        step: Step,
+        start_ns: int | None,
+        end_ns: int | None,
+    ) -> tuple[Totals, ...]:
         columns = ", ".join(map(text, (*_TAGS, "_field", "_time", "_value")))
         every = f"aggregateWindow(every: {_EVERY[step]}, fn: sum, createEmpty: false"
         scripts = []
         for span in self._spans(start_ns, end_ns, step):
-            for measurement in (schema.LIGHT, schema.LATENCY):
+            for measurement in measurements:
                 wanted = _filter(f"{_is(measurement)} and {_of(experiment)}")
                 summed = "" if span.is_merged else f' |> {every}, timeSrc: "_start")'
                 scripts.append(f"{self._from(span)}{wanted}{summed} |> keep(columns: [{columns}])")

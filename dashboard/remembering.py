@@ -68,14 +68,37 @@ class RememberingStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give the totals of one experiment by day or by hour; () for an unknown one."""
+        return self._days("totals", self._store.totals, experiment, step, start_ns, end_ns)
+
+    def clusters(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's sums by bucket of users; () where the unit is not the user."""
+        return self._days("clusters", self._store.clusters, experiment, step, start_ns, end_ns)
+
+    def _days(
+        self,
+        name: str,
+        ask: Callable[..., tuple[Totals, ...]],
+        experiment: str,
+        step: Step,
+        start_ns: int | None,
+        end_ns: int | None,
+    ) -> tuple[Totals, ...]:
+        """Read closed days and the rest apart, each kept for as long as it may be."""
         day_ns = STEP_NS["day"]
         cut_ns = (int(self._clock().timestamp()) * 10**9 // day_ns - 1) * day_ns
 
         def read(start: int | None, end: int | None, kept_s: float) -> tuple[Totals, ...]:
             return self._remember(
-                ("totals", experiment, step, start, end),
+                (name, experiment, step, start, end),
                 kept_s,
-                lambda: self._store.totals(experiment, step=step, start_ns=start, end_ns=end),
+                lambda: ask(experiment, step=step, start_ns=start, end_ns=end),
             )
 
         if end_ns is not None and end_ns <= cut_ns:

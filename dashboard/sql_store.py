@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,11 +93,32 @@ class SqlStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give the totals of one experiment by day or by hour; () for an unknown one."""
+        return self._totals(experiment, (schema.LIGHT, schema.LATENCY), step, start_ns, end_ns)
+
+    def clusters(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's sums by bucket of users; () where the unit is not the user."""
+        return self._totals(experiment, (schema.CLUSTERS,), step, start_ns, end_ns)
+
+    def _totals(
+        self,
+        experiment: str,
+        measurements: Sequence[str],
+        step: Step,
+        start_ns: int | None,
+        end_ns: int | None,
+    ) -> tuple[Totals, ...]:
         step_ns = STEP_NS[step]
         groups: dict[_Group, dict[str, float]] = {}
         with self._reading() as connection:
             for span in _spans(connection, start_ns, end_ns, step):
-                rows = connection.execute(_totals(experiment, step_ns, span))
+                rows = connection.execute(_totals(experiment, measurements, step_ns, span))
                 _add(groups, ((row[:6], row[6], row[7]) for row in rows))
         return tuple(
             totals_of(group[:5], int(group[5]) * step_ns, fields)
@@ -197,10 +218,9 @@ def _edges(experiment: str | None) -> Select[Any]:
     return _of(wanted, experiment).group_by(*_TRAFFIC)
 
 
-def _totals(experiment: str, step_ns: int, span: Span) -> Select[Any]:
+def _totals(experiment: str, measurements: Sequence[str], step_ns: int, span: Span) -> Select[Any]:
     return _summed(_TAGS, span, step_ns).where(
-        series.c.experiment == experiment,
-        series.c.measurement.in_((schema.LIGHT, schema.LATENCY)),
+        series.c.experiment == experiment, series.c.measurement.in_(measurements)
     )
 
 

@@ -105,6 +105,20 @@ class Store(Protocol):
         should be whole hours since 1970: wider windows lie on one side or the other.
         """
 
+    def clusters(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's sums by bucket of users, as `totals` gives the rest.
+
+        `fields` are those of `inference_clusters`, which knows no language: it is empty. () where
+        the unit is not the user.
+        """
+
     def evaluations(self) -> tuple[Evaluations, ...]:
         """Give how often each flag was evaluated, with which result."""
 

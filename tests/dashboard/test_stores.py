@@ -202,7 +202,7 @@ def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
 def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Totals, traffic, evaluations: to the last bit, from windows and from merged days."""
+    """Totals, clusters, traffic, evaluations: to the last bit, from windows and merged days."""
     stores = [
         sqlite_store(tmp_path),
         postgres_store(request.getfixturevalue("postgres")),
@@ -219,20 +219,30 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
                 recorder.evaluated("e", variant, "SPLIT", "", 1.0)
                 error = drawn.choice(["", "", "timeout"])
                 words = float(drawn.randrange(9))
-                recorder.record(series, drawn.lognormvariate(3, 1), error, {"output_words": words})
+                latency_ms, user = drawn.lognormvariate(3, 1), f"user-{drawn.randrange(50)}"
+                metrics = {"output_words": words}
+                recorder.record(series, latency_ms, error, metrics, targeting_key=user)
             assert recorder.close()
     for _ in range(2):
         seen = [_read(store) for store in stores]
         assert seen[0] == seen[1] == seen[2]
         assert len(seen[0][0]) == 18
+        clusters = seen[0][1]
+        assert {(each.variant, each.language) for each in clusters} == {("v", ""), ("w", "")}
+        assert sum(_of_part(each, "n") for each in clusters) == 3 * 400
         for store in stores:
             store.merge(NOW_NS)
     for store in stores:
         store.read.close()
 
 
+def _of_part(totals: Totals, part: str) -> float:
+    """The sum over all buckets of users."""
+    return sum(value for name, value in totals.fields.items() if name.endswith(f"_{part}"))
+
+
 def _read(store: AnyStore) -> tuple[Any, ...]:
     """Everything but the times, which name writers that drew their offsets."""
     read = store.read
     traffic = [replace(each, first_ns=0, last_ns=0) for each in read.traffic()]
-    return read.totals("e"), traffic, read.evaluations()
+    return read.totals("e"), read.clusters("e"), traffic, read.evaluations()
