@@ -68,7 +68,7 @@ class RememberingStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give the totals of one experiment by day or by hour; () for an unknown one."""
-        return self._days("totals", self._store.totals, experiment, step, start_ns, end_ns)
+        return self._days(self._store.totals, experiment, step, start_ns, end_ns)
 
     def clusters(
         self,
@@ -79,11 +79,10 @@ class RememberingStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give an experiment's sums by bucket of users; () where the unit is not the user."""
-        return self._days("clusters", self._store.clusters, experiment, step, start_ns, end_ns)
+        return self._days(self._store.clusters, experiment, step, start_ns, end_ns)
 
     def _days(
         self,
-        name: str,
         ask: Callable[..., tuple[Totals, ...]],
         experiment: str,
         step: Step,
@@ -96,7 +95,7 @@ class RememberingStore:
 
         def read(start: int | None, end: int | None, kept_s: float) -> tuple[Totals, ...]:
             return self._remember(
-                (name, experiment, step, start, end),
+                (ask, experiment, step, start, end),
                 kept_s,
                 lambda: ask(experiment, step=step, start_ns=start, end_ns=end),
             )
