@@ -80,6 +80,14 @@ def number(value: object) -> float | str:
     return result if math.fabs(result) <= MAX_MAGNITUDE else NOT_FINITE
 
 
+def accepted(carried: Mapping[str, object] | None, declared: Mapping[str, str]) -> dict[str, float]:
+    """Give what `gather` keeps of one outcome; it is counted there."""
+    if not carried:
+        return {}
+    kept = gather([carried], declared, Counter())
+    return {name: value for name, (value,) in kept.items()}
+
+
 def gather(
     carried: Iterable[Mapping[str, object]], declared: Mapping[str, str], refused: Counter[str]
 ) -> dict[str, list[float]]:

@@ -66,7 +66,10 @@ def fold(batches: Sequence[tuple[Series, Sequence[Outcome]]], units: metrics.Uni
             declared = units.get(series.task_type, {})
             increments.update(_metric_sums(carried, declared, refused_metrics))
     bins = _bins(rows, ln_latency_ms, len(batches))
-    by_user = [_by_user(latencies, outcomes) for latencies, outcomes in kept]
+    by_user = [
+        _by_user(latencies, outcomes, units.get(series.task_type, {}))
+        for (series, _), (latencies, outcomes) in zip(batches, kept, strict=True)
+    ]
     return Folded(light, bins, by_user, refused, refused_metrics)
 
 
@@ -124,12 +127,19 @@ def _bins(rows: Ints, ln_ms: Floats, series: int) -> list[Increments]:
     return result
 
 
-def _by_user(latencies: Floats, outcomes: Sequence[Outcome]) -> Increments:
+def _by_user(
+    latencies: Floats, outcomes: Sequence[Outcome], declared: Mapping[str, str]
+) -> Increments:
     """Give the sums by bucket of users, of those outcomes that name their user."""
     if str not in set(map(type, map(itemgetter(3), outcomes))):
         return {}
     return clusters.sums(
-        (outcome[3], bool(error_class_of(outcome[1])), latency_ms)
+        (
+            outcome[3],
+            bool(error_class_of(outcome[1])),
+            latency_ms,
+            metrics.accepted(outcome[2], declared),
+        )
         for outcome, latency_ms in zip(outcomes, latencies.tolist(), strict=True)
         if isinstance(outcome[3], str)
     )

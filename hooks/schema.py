@@ -76,7 +76,7 @@ MARK = "mark"
 MARKS_SEEN = "marks_seen"
 
 _METRIC = re.compile(r"m_(?P<name>[a-z][a-z0-9_]*)_(?P<part>n|sum|sumsq)")
-_CLUSTER = re.compile(r"b(?P<bucket>[0-9]+)_(?P<part>n|errors|latency_ms)")
+_CLUSTER = re.compile(r"b(?P<bucket>[0-9]+)_(?P<part>n|errors|latency_ms|m_[a-z0-9_]+_(n|sum))")
 _BIN = re.compile(r"h(?P<bin>[0-9]+)")
 
 
@@ -112,8 +112,16 @@ def cluster_fields(bucket: int) -> tuple[str, str, str]:
     return _CLUSTER_FIELDS[bucket]
 
 
+def cluster_metric_fields(bucket: int, name: str) -> tuple[str, str]:
+    """Give the fields of a custom metric in a bucket of users: how many values, and their sum."""
+    return f"b{bucket}_m_{name}_n", f"b{bucket}_m_{name}_sum"
+
+
 def parse_cluster_field(field: str) -> tuple[int, str] | None:
-    """Give the bucket and its part (`n`, `errors`, `latency_ms`); None for another field."""
+    """Give the bucket and its part; None for another field.
+
+    Parts are `n`, `errors`, `latency_ms`, and `m_<name>_n` and `m_<name>_sum` of custom metrics.
+    """
     match = _CLUSTER.fullmatch(field)
     return (int(match["bucket"]), match["part"]) if match else None
 

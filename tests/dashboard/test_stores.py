@@ -14,6 +14,7 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.dashboard.store import Totals
 from openfeature_triton.hooks import Point, Series
 from openfeature_triton.hooks.late import NS_PER_DAY
+from openfeature_triton.hooks.schema import parse_cluster_field
 from tests.dashboard.stores import AnyStore, influx_store, postgres_store, sqlite_store
 
 pytestmark = [
@@ -229,7 +230,8 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
         assert len(seen[0][0]) == 18
         clusters = seen[0][1]
         assert {(each.variant, each.language) for each in clusters} == {("v", ""), ("w", "")}
-        assert sum(_of_part(each, "n") for each in clusters) == 3 * 400
+        for part in ("n", "m_output_words_n"):
+            assert sum(_of_part(each, part) for each in clusters) == 3 * 400
         for store in stores:
             store.merge(NOW_NS)
     for store in stores:
@@ -238,7 +240,8 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
 
 def _of_part(totals: Totals, part: str) -> float:
     """The sum over all buckets of users."""
-    return sum(value for name, value in totals.fields.items() if name.endswith(f"_{part}"))
+    parsed = ((parse_cluster_field(name), value) for name, value in totals.fields.items())
+    return sum(value for named, value in parsed if named is not None and named[1] == part)
 
 
 def _read(store: AnyStore) -> tuple[Any, ...]:

@@ -24,4 +24,6 @@ def test_a_bucket_names_its_fields() -> None:
     """And the fields name their bucket."""
     assert schema.cluster_fields(7) == ("b7_n", "b7_errors", "b7_latency_ms")
     assert schema.parse_cluster_field("b7_latency_ms") == (7, "latency_ms")
+    assert schema.cluster_metric_fields(7, "word_n") == ("b7_m_word_n_n", "b7_m_word_n_sum")
+    assert schema.parse_cluster_field("b7_m_word_n_sum") == (7, "m_word_n_sum")
     assert schema.parse_cluster_field("bogus") is None

@@ -71,6 +71,10 @@ def directly(series: Series, given_outcomes: list[Outcome]) -> tuple[Counter[str
                 continue
             for part, power in (("n", 0), ("sum", 1), ("sumsq", 2)):
                 fields[f"m_{name}_{part}"] += float(value) ** power  # type: ignore[arg-type,assignment]
+            if isinstance(user, str):
+                count, total = schema.cluster_metric_fields(bucket_of(user), name)
+                fields[count] += 1
+                fields[total] += float(value)  # type: ignore[arg-type,assignment]
     return fields, refused, refused_metrics
 
 
