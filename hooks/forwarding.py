@@ -63,6 +63,7 @@ class ForwardingSink:
             dead_lettered=counts["dead_lettered"],
             dead_letters=counts["dead_letters"],
             oldest_s=backlog.oldest_s,
+            in_doubt=backlog.held,
             requests=counts["requests"],
             failed_requests=counts["failed_requests"],
             disk_errors=outbox.disk_errors,
@@ -94,7 +95,8 @@ class ForwardingSink:
         self._begin()
 
     def _begin(self) -> None:
-        self._outbox = Outbox(self._settings.spool, self._settings.spool_max_bytes)
+        settings = self._settings
+        self._outbox = Outbox(settings.spool, settings.spool_max_bytes, self._influx.doubt_s)
         self._sender = Sender(self._outbox, self._settings, self._influx, self._say_health)
 
     def _say_health(self, ended: bool) -> None:

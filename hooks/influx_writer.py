@@ -48,6 +48,15 @@ class Answer(NamedTuple):
     retry_after_s: float | None = None
     dropped: int | None = None
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the points may be stored all the same, later: nobody said no.
+
+        InfluxDB answers 500 to a write that takes too long, and goes on with it; a proxy answers
+        502 or 504.
+        """
+        return self.verdict is Verdict.LATER and self.status != 429
+
 
 class _DeadlineReader(RawIOBase):
     """Reads a socket until a total deadline, however slowly it drips."""

@@ -5,6 +5,7 @@ What is in memory is always newer than what is in the file.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import sqlite3
@@ -32,9 +33,10 @@ class Outbox:
     Args:
         folder: where the spool file is made, with the first point.
         max_bytes: size of the file.
+        doubt_s: how long a request without an answer may still be stored.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, doubt_s: float) -> None:
         self.folder = folder.absolute()  # the process may change its folder
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.dropped: Counter[str] = Counter()
@@ -46,6 +48,7 @@ class Outbox:
         self._adopted: spool_folder.Claim | None = None
         self._file = Spool(self.folder / f"{self.name}{spool_folder.SUFFIX}", max_bytes)
         self._memory = Spool(None, min(max_bytes, MEMORY_BYTES))
+        self._doubt_s = doubt_s
         self._in_memory = False
         self._settled: list[Spooled] = []
 
@@ -70,6 +73,7 @@ class Outbox:
                 self._note(error)
                 self._in_memory = True
                 self.dropped += self._memory.put(points)
+                self._memory.doubt_all()  # an older value may wait in the file
 
     def put_rows(self, rows: Sequence[Row]) -> None:
         """Keep points that are written as rows already; raises what the disk raises."""
@@ -99,14 +103,22 @@ class Outbox:
         """Take note that points are delivered; gives their outcomes."""
         with self.lock:
             if spool is self._memory:
-                return self._memory.settle(points, hold=True)
+                return self._memory.settle(points, math.inf)
             try:
-                return spool.settle(points)
+                return spool.settle(points, self._doubt_s)
             except _DISK_ERRORS as error:
                 self._note(error)
                 if spool is self._file:
                     self._settled.extend(points)  # not to be sent again as they are
             return sum(point.outcomes for point in points)
+
+    def doubt(self, points: Sequence[Spooled], spool: Spool) -> None:
+        """Take note that points were sent, and may be stored yet."""
+        with self.lock:
+            try:
+                spool.doubt(points)
+            except _DISK_ERRORS as error:
+                self._note(error)
 
     def backlog(self) -> Backlog:
         """Say how much waits, on disk and in memory."""
@@ -123,6 +135,7 @@ class Outbox:
                 file.raw_points + memory.raw_points,
                 file.outcomes + memory.outcomes,
                 min(oldest, default=None),
+                file.held,
             )
 
     def adopt(self) -> Iterator[tuple[spool_folder.Claim, Spool]]:
@@ -143,11 +156,13 @@ class Outbox:
             spool_folder.set_aside(claim.path)
             claim.release(remove=True)
 
-    def remove(self, claim: spool_folder.Claim, spool: Spool) -> None:
-        """Remove an adopted spool in which nothing waits any more."""
+    def leave(self, claim: spool_folder.Claim, spool: Spool) -> None:
+        """Remove an adopted spool if it is empty by now; one with points in doubt stays."""
         with self.lock:
-            spool.discard()
-            claim.release(remove=True)
+            is_empty = spool.is_empty()
+            if is_empty:
+                spool.discard()
+            claim.release(remove=is_empty)
 
     def close(self) -> None:
         """Remove the file if nothing waits in it, else leave it to be adopted."""
@@ -155,13 +170,13 @@ class Outbox:
             if self._claim is None:
                 return
             try:
-                empty = self._file.backlog().points == 0
-                if empty:
+                is_empty = self._file.is_empty()
+                if is_empty:
                     self._file.discard()
             except _DISK_ERRORS as error:
                 self._note(error)
-                empty = False
-            self._claim.release(remove=empty)
+                is_empty = False
+            self._claim.release(remove=is_empty)
             self._claim = None
 
     def forget(self) -> None:
@@ -182,12 +197,13 @@ class Outbox:
         if self._in_memory:
             rows = self._memory.rows()
             self._on_file(lambda: self._file.put_rows(rows))
+            self._file.doubt_all()  # some may have been sent from memory
             self._memory.clear()
             self._in_memory = False
 
     def _forget_settled(self) -> None:
         if self._settled:
-            self._file.settle(self._settled)
+            self._file.settle(self._settled, self._doubt_s)
             self._settled = []
 
     def _on_file(self, work: Callable[[], T]) -> T:

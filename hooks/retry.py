@@ -31,7 +31,7 @@ def retry_letters(
     """
     if not letters:
         return Retried(0, 0, 0, 0, "")
-    outbox = Outbox(settings.spool, settings.spool_max_bytes)
+    outbox = Outbox(settings.spool, settings.spool_max_bytes, influx.doubt_s)
     outbox.put_rows(
         [
             (each.series, each.time_ns, each.fields, each.raw, each.outcomes, each.at_s)

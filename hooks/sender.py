@@ -1,7 +1,8 @@
 """Sender: one thread that delivers what the outbox holds, and never gives up on it.
 
 A process's points of one window are one row of the spool at its newest value, and one request is
-under way at a time: so an older value never overwrites a newer one.
+under way at a time; after one that got no answer, and may be stored late, the newest value is sent
+once more: so an older value never stays where there was a newer one.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Sender:
         self._closing: Request | None = None
         self._failures = 0
         self._failed_token = ""
+        self._adopt_s = min(_ADOPT_S, influx.doubt_s)
         self._adopted_s = -_ADOPT_S
         self._reminded_s = 0.0
 
@@ -138,7 +140,7 @@ class Sender:
         """Deliver what there is; gives how long to wait for the next time."""
         try:
             self._deliver_own(request)
-            if request is None and time.monotonic() >= self._adopted_s + _ADOPT_S:
+            if request is None and time.monotonic() >= self._adopted_s + self._adopt_s:
                 self._deliver_adopted()
                 self._adopted_s = time.monotonic()
         except _NotNowError as error:
@@ -165,16 +167,21 @@ class Sender:
         """Deliver what processes left that have ended, with their own identity."""
         for claim, spool in self._outbox.adopt():
             try:
+                self._doubt_all(spool)
                 for raw in (False, True):
                     while points := self._take(spool, raw=raw):
                         if self._closing is not None:
                             return
                         self.counts["adopted"] += self._send(points, spool, None)
-                self._outbox.remove(claim, spool)
+                self._outbox.leave(claim, spool)
             except ForeignSpoolError as error:
                 self._outbox.put_aside(claim, error)
             except (sqlite3.Error, OSError) as error:
                 self.last_error = f"{claim.path.name}: {type(error).__name__}: {error}"
+
+    def _doubt_all(self, spool: Spool) -> None:
+        with self._outbox.lock:
+            spool.doubt_all()
 
     def _take(self, spool: Spool, *, raw: bool) -> list[Spooled]:
         with self._outbox.lock:
@@ -197,6 +204,8 @@ class Sender:
             self.counts["raw_delivered" if raw else "points_delivered"] += len(points)
             return outcomes
         if answer.verdict is not Verdict.REFUSED:
+            if answer.is_doubtful:
+                self._outbox.doubt(points, spool)
             raise _NotNowError(answer)
         if len(points) == 1 or answer.dropped == len(points):
             return self._bury(points, spool, answer)

@@ -115,6 +115,13 @@ class InfluxSettings(BaseSettings):
     deadline_s: float = Field(
         default=10.0, gt=0, le=600, description="how long one request to InfluxDB may take in all"
     )
+    doubt_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="how long InfluxDB, once it answers again, may still store requests that it"
+        " never answered; what those could undo is sent once more afterwards",
+    )
 
     def read_token(self) -> str:
         """Give the token as it is now; empty if there is none, or its file can't be read."""

@@ -45,6 +45,8 @@ class Delivery:
     dead_letters: int = 0
     oldest_s: float | None = None
     """When the oldest point came that still waits, in seconds since 1970."""
+    in_doubt: int = 0
+    """Points, of those delivered, that are sent once more (see `spool`)."""
     requests: int = 0
     failed_requests: int = 0
     disk_errors: int = 0

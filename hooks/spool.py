@@ -4,6 +4,9 @@ A table of windows, not a log: a point that was not delivered is replaced by its
 long outage costs no more room than the windows it spans. Raw points queue beside it. Each call
 is one transaction on one connection, made and closed in it, so that none is carried through a fork;
 the caller sees to it that two calls never meet.
+
+A window is in doubt when a request that held it got no answer: InfluxDB may store that value later,
+over a newer one. So it is held when it is delivered, and taken once more when the doubt is over.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ SPOOL_FULL = "spool_full"
 """Why something was dropped: a raw point, or outcomes with their window."""
 
 _APPLICATION_ID = 0x4F465450  # "OFTP": a file that says otherwise is somebody else's
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
@@ -38,7 +41,8 @@ CREATE TABLE IF NOT EXISTS points (
     raw INTEGER NOT NULL,
     outcomes INTEGER NOT NULL,             -- that it stands for and InfluxDB has not heard of
     version INTEGER NOT NULL DEFAULT 0,    -- grows with each newer value
-    held INTEGER NOT NULL DEFAULT 0,       -- delivered, and kept to go before an older value
+    held INTEGER NOT NULL DEFAULT 0,       -- delivered, and kept to go over an older value
+    doubt_s REAL NOT NULL DEFAULT 0,       -- until when an older value may be stored
     spooled_s REAL NOT NULL,
     UNIQUE (series, time_ns)
 );
@@ -53,7 +57,8 @@ ON CONFLICT (series, time_ns) DO UPDATE SET
     held = 0
 """
 _TAKE = """
-SELECT id, version, series, time_ns, fields, outcomes, raw FROM points WHERE held = 0 AND raw = ?
+SELECT id, version, series, time_ns, fields, outcomes, raw, doubt_s > :now_s FROM points
+WHERE raw = :raw AND (held = 0 OR doubt_s <= :now_s)
 """
 _ROOM_LEFT = 0.9  # of the limit: so that making room is rare
 _MAX_BATCH_BYTES = 4_000_000
@@ -78,6 +83,8 @@ class Spooled:
     fields: str
     outcomes: int
     raw: bool
+    in_doubt: bool
+    """Whether an older value may be stored after it."""
 
     @property
     def line(self) -> str:
@@ -88,12 +95,16 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits in a spool; `oldest_s` is when its oldest point came (since 1970)."""
+    """How much waits in a spool; `oldest_s` is when its oldest point came (since 1970).
+
+    `held` points do not wait: they are delivered, and kept to be sent once more.
+    """
 
     points: int = 0
     raw_points: int = 0
     outcomes: int = 0
     oldest_s: float | None = None
+    held: int = 0
 
 
 class Spool:
@@ -129,11 +140,12 @@ class Spool:
 
     def take(self, most: int, *, raw: bool = False, newest: bool = False) -> list[Spooled]:
         """Give up to `most` points, without taking them out; no more than a request may hold."""
-        order = "ORDER BY id DESC LIMIT ?" if newest else "ORDER BY id LIMIT ?"
+        order = "ORDER BY id DESC LIMIT :most" if newest else "ORDER BY id LIMIT :most"
+        wanted = {"raw": raw, "most": most, "now_s": time.time()}
         taken: list[Spooled] = []
         size = 0
         with self._transaction() as connection:
-            for row in connection.execute(_TAKE + order, (raw, most)):
+            for row in connection.execute(_TAKE + order, wanted):
                 point = Spooled(*row)
                 size += len(point.fields) + len(point.series)
                 if taken and size > _MAX_BATCH_BYTES:
@@ -141,23 +153,39 @@ class Spool:
                 taken.append(point)
         return taken
 
-    def settle(self, points: Sequence[Spooled], *, hold: bool = False) -> int:
+    def settle(self, points: Sequence[Spooled], doubt_s: float) -> int:
         """Forget points that were delivered as they were taken; gives their outcomes.
 
-        One that has a newer value by now stays, with the outcomes that came since. With `hold`
-        all stay, but are not taken again.
+        One that has a newer value by now stays, with the outcomes that came since. One in doubt
+        stays, held, and is taken once more: `doubt_s` after it was delivered for the first time.
         """
         same = "WHERE id = ? AND version = ?"
+        sure, unsure = _by_doubt(points)
         with self._transaction() as connection:
+            connection.executemany(f"DELETE FROM points {same}", _identities(sure))  # noqa: S608
+            connection.executemany(f"UPDATE points SET held = 1 {same}", _identities(unsure))  # noqa: S608
             connection.executemany(
-                f"UPDATE points SET held = 1 {same}" if hold else f"DELETE FROM points {same}",  # noqa: S608
-                [(point.id, point.version) for point in points],
+                "UPDATE points SET doubt_s = min(doubt_s, ?) WHERE id = ?",
+                [(time.time() + doubt_s, point.id) for point in unsure],
             )
             connection.executemany(
                 "UPDATE points SET outcomes = outcomes - ? WHERE id = ?",
                 [(point.outcomes, point.id) for point in points],
             )
         return sum(point.outcomes for point in points)
+
+    def doubt(self, points: Sequence[Spooled]) -> None:
+        """Take note that points were sent and not answered. A raw point has no older value."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE points SET doubt_s = 9e999 WHERE id = ? AND NOT raw",
+                [(point.id,) for point in points],
+            )
+
+    def doubt_all(self) -> None:
+        """Take note that any may have been on its way when its process was killed."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE points SET doubt_s = 9e999 WHERE NOT (held OR raw)")
 
     def rows(self) -> list[Row]:
         """Give all points as rows for another spool, oldest first."""
@@ -177,13 +205,18 @@ class Spool:
             return Backlog()
         with self._transaction() as connection:
             row = connection.execute(
-                "SELECT count(*), total(raw), total(outcomes), min(spooled_s) FROM points"
-                " WHERE held = 0"
+                "SELECT count(*) - total(held), total(raw), total(outcomes),"
+                " min(iif(held, NULL, spooled_s)), total(held) FROM points"
             ).fetchone()
-        return Backlog(int(row[0]), int(row[1]), int(row[2]), row[3])
+        return Backlog(int(row[0]), int(row[1]), int(row[2]), row[3], int(row[4]))
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits, and nothing is held."""
+        backlog = self.backlog()
+        return backlog.points + backlog.held == 0
 
     def discard(self) -> None:
-        """Remove the file; nothing may wait in it."""
+        """Remove the file, which is empty."""
         if self.path is not None:
             for name in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + name).unlink(missing_ok=True)
@@ -249,8 +282,9 @@ class Spool:
         """See whose file it is; let a write survive the process (WAL), if not the power."""
         try:
             (owner,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables and owner != _APPLICATION_ID:
+            if tables and (owner, version) != (_APPLICATION_ID, _VERSION):
                 raise ForeignSpoolError(f"{self.path}: the database is somebody else's")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -258,6 +292,18 @@ class Spool:
             raise
         except sqlite3.DatabaseError as error:
             raise ForeignSpoolError(f"{self.path}: {error}") from error
+
+
+def _by_doubt(points: Sequence[Spooled]) -> tuple[list[Spooled], list[Spooled]]:
+    """Part what was delivered for good from what may be undone."""
+    return (
+        [point for point in points if not point.in_doubt],
+        [point for point in points if point.in_doubt],
+    )
+
+
+def _identities(points: Sequence[Spooled]) -> list[tuple[int, int]]:
+    return [(point.id, point.version) for point in points]
 
 
 def _in_memory() -> sqlite3.Connection:

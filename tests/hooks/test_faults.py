@@ -43,7 +43,7 @@ def server() -> Iterator[ScriptedServer]:
 def open_recorder(url: str, folder: Path, **settings: Any) -> Recorder:
     """Make a recorder that writes often."""
     given = RecorderSettings.model_validate({**QUICK, "spool": folder, **settings})
-    return Recorder.open(given, InfluxSettings(url=url, deadline_s=0.3))
+    return Recorder.open(given, InfluxSettings(url=url, deadline_s=0.3, doubt_s=3))
 
 
 def until(fact: Callable[[], object], timeout_s: float = 30.0) -> None:

@@ -36,7 +36,7 @@ def spool(tmp_path: Path) -> Spool:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
     """An outbox with a folder of its own."""
-    box = Outbox(tmp_path / "spool", LIMIT)
+    box = Outbox(tmp_path / "spool", LIMIT, 60.0)
     yield box
     box.close()
 
@@ -56,10 +56,44 @@ def test_what_came_while_it_was_sent_stays(spool: Spool) -> None:
     spool.put([window("e", 1, 5.0, 5)])
     taken = spool.take(10)
     spool.put([window("e", 1, 7.0, 2)])
-    assert spool.settle(taken) == 5
+    assert spool.settle(taken, 60.0) == 5
     assert spool.backlog().outcomes == 2
-    assert spool.settle(spool.take(10)) == 2
+    assert spool.settle(spool.take(10), 60.0) == 2
     assert spool.backlog().points == 0
+
+
+def test_a_window_in_doubt_is_taken_once_more(spool: Spool) -> None:
+    """It was sent and not answered; so its newest value goes again when the doubt is over."""
+    spool.put([window("e", 1, 5.0, 5)])
+    spool.doubt(spool.take(10))
+    spool.put([window("e", 1, 7.0, 2)])
+    assert spool.settle(spool.take(10), 60.0) == 7
+    assert spool.take(10) == []
+    assert (spool.backlog().points, spool.backlog().held, spool.is_empty()) == (0, 1, False)
+    spool.put([window("e", 1, 8.0, 1)])
+    assert spool.settle(spool.take(10), 0.0) == 1
+    (again,) = spool.take(10)
+    assert "requests=8" in again.line
+    assert spool.settle([again], 60.0) == 0
+    assert spool.is_empty()
+
+
+def test_doubt_begins_when_the_server_answers_again(spool: Spool) -> None:
+    """However long ago the request was given up: a server that stood still goes on with it."""
+    spool.put([window("e", 1, 5.0, 5)])
+    spool.doubt(spool.take(10))
+    assert spool.take(10)[0].in_doubt
+    spool.settle(spool.take(10), 60.0)
+    assert spool.take(10) == []
+
+
+def test_a_raw_point_is_never_in_doubt(spool: Spool) -> None:
+    """It has one value."""
+    spool.put([raw(1)])
+    spool.doubt(spool.take(10, raw=True))
+    spool.doubt_all()
+    spool.settle(spool.take(10, raw=True), 60.0)
+    assert spool.is_empty()
 
 
 def test_a_spool_outlives_its_process(spool: Spool, tmp_path: Path) -> None:
@@ -119,7 +153,7 @@ def test_memory_stands_in_for_a_failing_disk(tmp_path: Path) -> None:
     """What can't be written waits in memory, is delivered from there, and goes to disk later."""
     folder = tmp_path / "spool"
     folder.write_text("a file where the folder should be")
-    outbox = Outbox(folder, LIMIT)
+    outbox = Outbox(folder, LIMIT, 60.0)
     outbox.put([window("e", 1, 1.0)])
     assert outbox.disk_errors == 1
     before = outbox.is_on_disk
@@ -140,7 +174,7 @@ def test_memory_is_bounded_too(tmp_path: Path) -> None:
     """Without a disk the oldest goes first, counted by its outcomes."""
     folder = tmp_path / "spool"
     folder.write_text("a file where the folder should be")
-    outbox = Outbox(folder, LIMIT)
+    outbox = Outbox(folder, LIMIT, 60.0)
     for start in range(0, 20_000, 1000):
         outbox.put([window("e" * 200, start + number, 1.0) for number in range(1000)])
     assert outbox.dropped[SPOOL_FULL] > 0
@@ -169,11 +203,16 @@ def test_an_older_value_on_a_disk_that_comes_back_never_wins(outbox: Outbox) -> 
 
 def test_only_dead_processes_are_adopted(tmp_path: Path) -> None:
     """A living one holds the lock on its file."""
-    living, other = Outbox(tmp_path, LIMIT), Outbox(tmp_path, LIMIT)
+    living, other = Outbox(tmp_path, LIMIT, 60.0), Outbox(tmp_path, LIMIT, 60.0)
     living.put([window("e", 1, 1.0)])
     assert list(other.adopt()) == []
     living.close()
     ((claim, spool),) = list(other.adopt())
-    assert [point.time_ns for point in spool.take(1)] == [1]
-    other.remove(claim, spool)
+    points = spool.take(1)
+    assert [point.time_ns for point in points] == [1]
+    other.leave(claim, spool)
+    assert list(tmp_path.glob("*.spool")) == [claim.path]
+    other.settle(points, spool)
+    ((claim, spool),) = list(other.adopt())
+    other.leave(claim, spool)
     assert list(tmp_path.glob("*.spool")) == []
