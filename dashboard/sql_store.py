@@ -154,7 +154,7 @@ class SqlStore:
     def _reading(self) -> Iterator[Connection]:
         """Open a connection to tables that are ours; StoreError if that can't be."""
         with store_errors(self._url), self._open().connect() as connection:
-            check_tables(connection, self._url, complete=True)
+            check_tables(connection, self._url)
             yield connection
 
     def _open(self) -> Engine:

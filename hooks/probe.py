@@ -111,7 +111,7 @@ def _held(url: URL, key: str) -> int:
     wanted = select(func.count()).select_from(both).where(tables.series.c.experiment == key)
     try:
         with store_errors(url), engine.connect() as connection:
-            check_tables(connection, url, complete=True)
+            check_tables(connection, url)
             return int(connection.execute(wanted).scalar_one())
     finally:
         engine.dispose()

@@ -32,7 +32,7 @@ def merge(url: str | SecretStr | URL, now_ns: int | None = None) -> tuple[int, .
     try:
         with store_errors(parsed):
             with engine.connect() as connection:
-                check_tables(connection, parsed, complete=True)
+                check_tables(connection, parsed)
                 days = _unmerged(connection, first_open)
             for day in days:
                 with engine.begin() as connection:

@@ -22,6 +22,7 @@ from openfeature_triton.hooks.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
+from openfeature_triton.hooks.migration import require_current
 
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits while another process writes to the same SQLite file."""
@@ -79,13 +80,14 @@ def open_to_read(url: URL) -> Engine:
     return engine
 
 
-def check_tables(connection: Connection, url: URL, *, complete: bool) -> None:
-    """See whether the tables of our names are ours, and, if `complete`, all there.
+def check_tables(connection: Connection, url: URL) -> None:
+    """See whether the tables are all there, ours, and of the revision that this program knows.
 
     ForeignStoreError or MissingStoreError if not.
     """
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
+    require_current(connection, shown(url))
     ours = tables.metadata.sorted_tables
     for table in ours:
         if table.name in present:
@@ -97,7 +99,7 @@ def check_tables(connection: Connection, url: URL, *, complete: bool) -> None:
                     "give the store a database of its own",
                 )
     missing = [table.name for table in ours if table.name not in present]
-    if missing and complete:
+    if missing:
         raise MissingStoreError(
             shown(url), f"it has no table {missing[0]!r}", "make the store: store init"
         )

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Table, and_, select, text
+from sqlalchemy import Connection, Table, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from openfeature_triton.hooks import schema, tables
-from openfeature_triton.hooks.errors import ForeignStoreError, StoreError
+from openfeature_triton.hooks.errors import StoreError
+from openfeature_triton.hooks.migration import migrate
 from openfeature_triton.hooks.sink import Point, Tags
 from openfeature_triton.hooks.sql_days import merge, reopen
 from openfeature_triton.hooks.sql_engine import (
@@ -27,7 +28,6 @@ from openfeature_triton.hooks.sql_engine import (
 
 _SeriesKey = tuple[str, Tags]
 _log = logging.getLogger(__name__)
-_SCHEMA_LOCK = 0x6F667473  # any number that our processes agree on
 
 
 class SqlSink:
@@ -46,8 +46,12 @@ class SqlSink:
         self._merge_every_s = merge_every_s
         self._merge_due_s = time.monotonic()
         self._use_new_engine()
-        with store_errors(self._url):
-            self._prepare()
+        try:
+            with store_errors(self._url):
+                self._prepare()
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     def write(self, points: Sequence[Point]) -> None:
         """Store all points or none; StoreError if none."""
@@ -85,27 +89,13 @@ class SqlSink:
         self._is_prepared = False
 
     def _prepare(self) -> None:
-        """Make what tables there are not; see whether those that are there are ours."""
+        """Bring the tables up to date; see whether those that are there are ours."""
         with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                lock = text("SELECT pg_advisory_xact_lock(:number)")
-                connection.execute(lock, {"number": _SCHEMA_LOCK})
-            check_tables(connection, self._url, complete=False)
-            tables.metadata.create_all(connection)
-            self._say_what_it_is(connection)
+            migrate(connection, shown(self._url))
+            check_tables(connection, self._url)  # what is somebody else's is left as it was
+            row = {"key": "id", "value": uuid.uuid4().hex}
+            connection.execute(_insert(connection, tables.about).on_conflict_do_nothing(), row)
         self._is_prepared = True
-
-    def _say_what_it_is(self, connection: Connection) -> None:
-        about = {"id": uuid.uuid4().hex, "schema": tables.SCHEMA_VERSION}
-        rows = [{"key": key, "value": value} for key, value in about.items()]
-        connection.execute(_insert(connection, tables.about).on_conflict_do_nothing(), rows)
-        version = _about(connection, "schema")
-        if version != tables.SCHEMA_VERSION:
-            raise ForeignStoreError(
-                shown(self._url),
-                f"its schema is version {version}, this program knows {tables.SCHEMA_VERSION}",
-                "use the version of openfeature-triton that made it",
-            )
 
     def _write(self, points: Sequence[Point]) -> None:
         if not self._is_prepared:

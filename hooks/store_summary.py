@@ -38,7 +38,7 @@ def summarize(url: str | SecretStr) -> StoreSummary:
     engine = open_to_read(parsed)
     try:
         with store_errors(parsed), engine.connect() as connection:
-            check_tables(connection, parsed, complete=True)
+            check_tables(connection, parsed)
             newest_ns = connection.execute(select(func.max(tables.windows.c.time_ns))).scalar()
             return StoreSummary(
                 store=shown(parsed),

@@ -2,6 +2,8 @@
 
 `windows.value` is the running total of one field in one writer's window; `windows.time_ns` is the
 window's start plus the writer's constant offset. Reading is `sum(value)`, grouped as one likes.
+
+Whoever changes a table adds a revision for the stores there are: `migrations/versions`.
 """
 
 from __future__ import annotations
@@ -77,6 +79,4 @@ about = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""What the store says of itself: `id`, drawn when it was made, and `schema`, its version."""
-
-SCHEMA_VERSION = "1"
+"""What the store says of itself: `id`, drawn when it was made."""

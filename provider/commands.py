@@ -231,6 +231,7 @@ def _opened(url: str | None, *, must_exist: bool = True) -> Iterator[Registry]:
         with closing(opened) as registry:
             if must_exist:
                 registry.require()
+                registry.create_schema()
             yield registry
     except ProviderError as error:
         raise RegistryProblem(str(error)) from None

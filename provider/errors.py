@@ -5,6 +5,7 @@
     ├── RegistryError
     │   ├── RegistryUnavailableError   the database can't be reached or opened
     │   ├── NotARegistryError          the file is no database, or not one of ours
+    │   │   └── NewerRegistryError     a newer version of this program made it
     │   ├── UnknownServiceError        no row of that id
     │   ├── ServiceExistsError         a row of that id is there already
     │   └── InvalidServiceError        a field that can't work, told by its name
@@ -38,6 +39,10 @@ class RegistryUnavailableError(RegistryError):
 
 class NotARegistryError(RegistryError):
     """What the URL names is not a registry of ours."""
+
+
+class NewerRegistryError(NotARegistryError):
+    """A newer version of this program made the registry, and this one does not know its form."""
 
 
 class UnknownServiceError(RegistryError):

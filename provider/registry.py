@@ -10,22 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import (
-    Boolean,
-    Column,
-    DateTime,
-    MetaData,
-    Row,
-    String,
-    Table,
-    create_engine,
-    delete,
-    event,
-    insert,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import Row, create_engine, delete, event, insert, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -38,24 +23,8 @@ from openfeature_triton.provider.errors import (
     UnknownServiceError,
 )
 from openfeature_triton.provider.keyring import Keyring
+from openfeature_triton.provider.migration import is_current, migrate, services
 from openfeature_triton.provider.service import Service, check_service
-
-_metadata = MetaData()
-services = Table(
-    "services",
-    _metadata,
-    Column("service_id", String(200), primary_key=True),
-    Column("task_type", String(64), nullable=False),
-    Column("protocol", String(8), nullable=False),
-    Column("url", String(400), nullable=False),
-    Column("model_name", String(200), nullable=False),
-    Column("model_version", String(64), nullable=False),
-    Column("credential_header", String(100), nullable=False),
-    Column("credential", String, nullable=True),
-    Column("published", Boolean, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
-)
 
 _FIRST = "check OFT_REGISTRY, or add a first service: openfeature-triton service add"
 
@@ -106,9 +75,16 @@ class Registry:
             event.listen(self._engine, "connect", _set_up_sqlite)
 
     def create_schema(self) -> None:
-        """Make the table if it is not there."""
+        """Make the table, or bring it up to date; nothing is written where it is.
+
+        Raises NewerRegistryError where a newer version of this program made it.
+        """
         with _said_plainly(self.name):
-            _metadata.create_all(self._engine)
+            with self._engine.connect() as connection:
+                if is_current(connection, self.name):
+                    return
+            with self._engine.begin() as connection:
+                migrate(connection, self.name)
 
     def require(self) -> None:
         """Raise NotARegistryError unless the table is there; creates nothing, not even a file."""

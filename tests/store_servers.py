@@ -277,3 +277,19 @@ def postgres() -> Iterator[PostgresServer]:
         )
     with running_postgres(programs) as server:
         yield server
+
+
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)]
+)
+def database_server(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """What serves the databases of a test that runs on each kind; None: SQLite needs nothing."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres")
+
+
+@pytest.fixture
+def database_url(database_server: PostgresServer | None, tmp_path: Path) -> str:
+    """An empty database of each kind: its SQLAlchemy URL."""
+    if database_server is None:
+        return f"sqlite:///{tmp_path}/database.db"
+    return database_server.new_database()

@@ -158,16 +158,6 @@ def test_a_database_with_other_tables_of_our_names_is_refused(path: Path, url: s
     assert rows(path, "SELECT name FROM sqlite_master") == [("series",)]
 
 
-def test_a_store_of_a_later_version_is_refused(path: Path, url: str) -> None:
-    """A schema that this program doesn't know is not written into."""
-    SqlSink(url).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE store_about SET value = '99' WHERE key = 'schema'")
-    connection.close()
-    with pytest.raises(ForeignStoreError, match="version 99"):
-        SqlSink(url)
-
-
 def test_a_database_may_have_tables_beside_ours(path: Path, url: str) -> None:
     """The registry and the store can share one database."""
     with sqlite3.connect(path) as connection:
