@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from time import perf_counter_ns
+from typing import Any
 
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType
 from openfeature.hook import Hook, HookContext, HookHints
 
@@ -18,8 +20,9 @@ BAD_EVALUATION = "bad_evaluation"
 class ExperimentHook(Hook):
     """Tells a recorder of each evaluation of an experiment's flag, and of each one that failed.
 
-    An exposure is an evaluation that gave a variant. All is done in `finally_after`, which can't
-    change the evaluation's outcome; `before` only looks at the clock, and can't raise.
+    An exposure is an evaluation that gave a variant. All is done when the evaluation is over, and
+    can't change its outcome; `before` only looks at the clock, and can't raise. Who evaluates
+    without the SDK, as `Experiments` does, calls `finished`, which counts just the same.
 
     Args:
         recorder: takes the counts.
@@ -43,12 +46,23 @@ class ExperimentHook(Hook):
     ) -> None:
         """Count the evaluation, and the exposure if there was one."""
         try:
-            self._count(hook_context, details)
+            context, duration_us = hook_context.evaluation_context, _duration_us(hook_context)
+        except Exception:  # noqa: BLE001 - as below
+            self._recorder.refused(BAD_EVALUATION)
+        else:
+            self.finished(details, context, duration_us)
+
+    def finished(
+        self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
+    ) -> None:
+        """Count an evaluation that took `duration_us`, and the exposure if there was one."""
+        try:
+            self._count(details, context, duration_us)
         except Exception:  # noqa: BLE001 - the SDK would log each one, with the request's context
             self._recorder.refused(BAD_EVALUATION)
 
     def _count(
-        self, hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType]
+        self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
     ) -> None:
         is_experiment = details.flag_metadata.get("experiment") is True
         if is_experiment or details.error_code:
@@ -57,15 +71,15 @@ class ExperimentHook(Hook):
                 details.variant or "",
                 str(details.reason or ""),
                 details.error_code.value if details.error_code else "",
-                _duration_us(hook_context),
+                duration_us,
             )
-        series = exposed_series(hook_context, details)
+        series = exposed_series(details, context)
         if series is not None:
             self._recorder.expose(series)
 
 
 def exposed_series(
-    hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType]
+    details: FlagEvaluationDetails[Any], context: EvaluationContext
 ) -> Series | None:
     """Give whose exposure an evaluation is; None if it gave no variant of an experiment."""
     known = details.flag_metadata
@@ -81,7 +95,7 @@ def exposed_series(
         variant=details.variant,
         served=details.variant,
         task_type=str(known.get("task_type", "")),
-        language=str(hook_context.evaluation_context.attributes.get("language", "")),
+        language=str(context.attributes.get("language", "")),
     )
 
 

@@ -6,7 +6,6 @@ What is decided stands once, in `_Measured`; `Call` and `AsyncCall` are its two 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib import import_module
 from time import perf_counter_ns
 from types import TracebackType
@@ -26,6 +25,7 @@ from openfeature_triton.provider.foreign_errors import (
     error_class,
 )
 from openfeature_triton.provider.foreign_frames import empty_client_frames
+from openfeature_triton.provider.reports import Outcome
 from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
@@ -34,17 +34,6 @@ T = TypeVar("T")
 
 ENDPOINT_FAILURES = frozenset({UNREACHABLE, TIMEOUT, SERVER_ERROR, UNAUTHORISED})
 """Error classes that are the endpoint's and not the request's: the caller's own may do better."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an inference did. `served` differs from the route's variant after a fallback."""
-
-    route: Route
-    served: str
-    latency_ms: float
-    error_class: str
-    metrics: dict[str, float]
 
 
 class Backing(Protocol):

@@ -11,7 +11,7 @@ from openfeature.flag_evaluation import Reason
 from openfeature_triton.flagd_config import Document, Experiment
 from openfeature_triton.flagd_config.bucketing import Split, by_unit
 from openfeature_triton.flagd_config.give_way import GiveWay
-from openfeature_triton.provider.compiled_flag import CompiledFlag
+from openfeature_triton.provider.compiled_flag import NO_METADATA, CompiledFlag, Metadata
 from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 from openfeature_triton.provider.route import RouteReason
@@ -23,7 +23,8 @@ _MOST_WAYS = 4096
 class Assignment(NamedTuple):
     """What was chosen for a targeting key: the experiment that took it, and its variant.
 
-    `forced` says that a rule before the split gave the variant, to a tester, say.
+    `forced` says that a rule before the split gave the variant, to a tester, say; `metadata` is
+    the flag's.
     """
 
     experiment: str
@@ -31,6 +32,7 @@ class Assignment(NamedTuple):
     variant: str
     service_id: str
     forced: bool = False
+    metadata: Metadata = NO_METADATA
 
 
 class Candidate:
@@ -50,7 +52,9 @@ class Candidate:
         self.run: Run = rule.run
         self.reads = compiler.reads or flag.has_forced
         self.assignments = {
-            variant: Assignment(experiment.key, experiment.phase, variant, service_id)
+            variant: Assignment(
+                experiment.key, experiment.phase, variant, service_id, metadata=flag.metadata
+            )
             for variant, service_id in experiment.services.items()
         }
 

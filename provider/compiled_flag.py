@@ -15,7 +15,7 @@ from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_languag
 from openfeature_triton.provider.rules import Attributes, RuleCompiler, Run
 
 Metadata = Mapping[str, "bool | int | float | str"]
-_NO_METADATA: Metadata = MappingProxyType({})
+NO_METADATA: Metadata = MappingProxyType({})
 
 
 class Outcome(NamedTuple):

@@ -13,8 +13,6 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from openfeature.evaluation_context import EvaluationContext
-
 LANGUAGE = "language"
 PRIMARY = "language_primary"
 
@@ -52,31 +50,3 @@ def _canonical_letters(subtags: list[str]) -> str:
             return "-".join([*written, *subtags[len(written) :]])
         written.append({2: subtag.upper(), 4: subtag.title()}.get(len(subtag), subtag))
     return "-".join(written)
-
-
-def in_language(context: EvaluationContext, *, wants_primary: bool = True) -> EvaluationContext:
-    """The context as an experiment's targeting sees it; the same one where nothing is to be done.
-
-    `wants_primary` says whether the targeting looks at `language_primary`.
-    """
-    given = context.attributes.get(LANGUAGE)
-    if not isinstance(given, str) or not given:
-        return context
-    tag, primary = read_language(given)
-    known = not wants_primary or context.attributes.get(PRIMARY) == primary
-    if not primary or (tag == given and known):
-        return context
-    return EvaluationContext(
-        context.targeting_key, {**context.attributes, LANGUAGE: tag, PRIMARY: primary}
-    )
-
-
-def in_primary_language(context: EvaluationContext) -> EvaluationContext | None:
-    """A context of `in_language` with the primary subtag for its tag; None where it is that."""
-    given = context.attributes.get(LANGUAGE)
-    if not isinstance(given, str) or not given:
-        return None
-    primary = read_language(given).primary
-    if not primary or primary == given:
-        return None
-    return EvaluationContext(context.targeting_key, {**context.attributes, LANGUAGE: primary})

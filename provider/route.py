@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -29,8 +29,7 @@ class RouteReason(str, Enum):
     UNPUBLISHED_SERVICE = "unpublished_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One request's way: the assignment if it is in an experiment, and the service to call.
 
     `experiment`, `phase` and `variant` are empty unless `is_assigned`. `service` is None only

@@ -11,23 +11,27 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, FlagValueType
 from openfeature.hook import Hook, HookContext, HookHints
+from openfeature.provider import Metadata
 from openfeature.telemetry import create_evaluation_event
+
+from openfeature_triton.provider.tally import Tally
 
 EXPERIMENT_ID = "ab_test.experiment_id"
 VARIANT_ID = "ab_test.variant_id"
 VARIANT_NAME = "ab_test.variant_name"
 
 
-def telemetry_hooks() -> list[Hook]:
-    """The hook that a provider brings: one where OpenTelemetry is installed, else none."""
+def telemetry_hooks(provider: Metadata, tally: Tally) -> list[Hook]:
+    """The hooks that a provider brings: one where OpenTelemetry is installed, else none."""
     try:
         if find_spec("opentelemetry.trace") is None:
             return []
     except ImportError:  # the parent package is not there
         return []
-    return [TelemetryHook(import_module("opentelemetry.trace"))]
+    return [TelemetryHook(import_module("opentelemetry.trace"), provider, tally)]
 
 
 class TelemetryHook(Hook):
@@ -35,10 +39,14 @@ class TelemetryHook(Hook):
 
     Args:
         trace: the module `opentelemetry.trace`.
+        provider: whose evaluations they are.
+        tally: counts what a tracer fails at.
     """
 
-    def __init__(self, trace: Any) -> None:
+    def __init__(self, trace: Any, provider: Metadata, tally: Tally) -> None:
         self._trace = trace
+        self._provider = provider
+        self._tally = tally
 
     def finally_after(
         self,
@@ -47,22 +55,34 @@ class TelemetryHook(Hook):
         hints: HookHints,  # noqa: ARG002
     ) -> None:
         """Set the attributes of one evaluation."""
+        self.finished(details, hook_context.evaluation_context, 0.0)
+
+    def finished(
+        self,
+        details: FlagEvaluationDetails[Any],
+        context: EvaluationContext,
+        duration_us: float,  # noqa: ARG002 - of no use here, as the span has its own
+    ) -> None:
+        """Set the attributes of one evaluation, without the SDK."""
         try:
             span = self._trace.get_current_span()
             if span.is_recording():
-                span.set_attributes(span_attributes(hook_context, details))
-        except Exception:  # noqa: BLE001, S110 - a tracer's trouble is its own to tell
-            pass
+                span.set_attributes(span_attributes(details, context, self._provider))
+        except Exception:  # noqa: BLE001 - tracing must never fail a request
+            self._tally.trouble("a span did not take which variant a request got")
 
 
 def span_attributes(
-    hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType]
+    details: FlagEvaluationDetails[Any], context: EvaluationContext, provider: Metadata
 ) -> Mapping[str, str]:
     """What a span says of one evaluation; `ab_test.*` only for a variant of an experiment.
 
     `ab_test.variant_id` is `<experiment>/<variant>`, which no other experiment's variant has.
     """
-    event = create_evaluation_event(hook_context, details)
+    evaluated = HookContext(
+        details.flag_key, FlagType.OBJECT, {}, context, provider_metadata=provider
+    )
+    event = create_evaluation_event(evaluated, details)
     attributes = {str(name): str(value) for name, value in event.attributes.items()}
     if details.flag_metadata.get("experiment") is True and details.variant:
         attributes[EXPERIMENT_ID] = details.flag_key

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType, Reason
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
@@ -92,7 +92,6 @@ class TritonProvider(AbstractProvider):
         self.services = services
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
-        self._hooks = telemetry_hooks()
         self._evaluator: Evaluator | None = None
         self._trouble: Exception | None = None
         self._server = server
@@ -100,9 +99,10 @@ class TritonProvider(AbstractProvider):
         self._generation: GenerationCheck | None = None
         self._events = ProviderEvents(self)
         self._metadata = Metadata("openfeature-triton")
+        self._tally = Tally(_log)
+        self._hooks = telemetry_hooks(self._metadata, self._tally)
         self._described: dict[str, tuple[Service | None, FrozenDict[str, str]]] = {}
         self._announced: set[tuple[str, str]] = set()
-        self._tally = Tally(_log)
 
     @classmethod
     def open(
@@ -127,6 +127,10 @@ class TritonProvider(AbstractProvider):
     def get_metadata(self) -> Metadata:
         """The provider's name, for hooks and telemetry."""
         return self._metadata
+
+    def counts(self) -> Mapping[str, int]:
+        """How often what failed: tracking, tracing."""
+        return self._tally.counts()
 
     # From the flag source to the evaluator
 
@@ -348,15 +352,7 @@ class TritonProvider(AbstractProvider):
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("a tracking event was not taken; the request goes on")
 
-    def match(self, task_type: str, context: EvaluationContext) -> Assignment | RouteReason:
-        """The experiment of a task type that takes a request, or the reason why none does."""
-        evaluator = self._evaluator
-        if evaluator is None:
-            return self._not_ready()
-        context = _enriched(evaluator.document, context)
-        return evaluator.catalogue.match(task_type, context)
-
-    def route(
+    def assign(
         self,
         task_type: str,
         language: str,
@@ -365,8 +361,8 @@ class TritonProvider(AbstractProvider):
     ) -> Assignment | RouteReason:
         """The assignment of a request without the SDK: no hook runs, no exposure is counted.
 
-        Gives the reason if no experiment takes the request, or if the one that does names a
-        service that can't be used. Never raises.
+        Gives the reason if no experiment takes the request. Whether the service can be used is
+        told by `resolution`. Never raises.
         """
         evaluator = self._evaluator
         if evaluator is None:
@@ -379,12 +375,21 @@ class TritonProvider(AbstractProvider):
             found = way(attributes, targeting_key)
         except Exception:  # noqa: BLE001 - a targeting key that is no Unicode
             return RouteReason.FLAG_ERROR
-        if type(found) is not Assignment:
-            return found or RouteReason.NO_MATCH
-        service = self.services.get(found.service_id)
-        if service is None:
-            return RouteReason.UNKNOWN_SERVICE
-        return found if service.published else RouteReason.UNPUBLISHED_SERVICE
+        return found or RouteReason.NO_MATCH
+
+    def resolution(
+        self, assignment: Assignment, service: Service | None, default: Any
+    ) -> FlagResolutionDetails[Any]:
+        """What the SDK is told of an assignment, `service` being what its id stands for."""
+        metadata = assignment.metadata
+        if assignment.forced:
+            metadata = {**metadata, FORCED: True}
+        found: FlagResolutionDetails[Any] = FlagResolutionDetails(
+            None, None, None, Reason.TARGETING_MATCH, assignment.variant, metadata
+        )
+        return self._with_service(
+            assignment.service_id, service, assignment.experiment, default, found
+        )
 
     def _not_ready(self) -> RouteReason:
         """Why there is no catalogue; another provider's flags make none."""
@@ -415,7 +420,8 @@ class TritonProvider(AbstractProvider):
             )
             if outcome.forced:
                 found.flag_metadata = {**flag.metadata, FORCED: True}
-            return self._with_service(outcome.service_id, key, default, found)
+            service = self.services.get(outcome.service_id)
+            return self._with_service(outcome.service_id, service, key, default, found)
         return details(flag, outcome, flag_type, default)
 
     def _resolve_by(
@@ -431,17 +437,17 @@ class TritonProvider(AbstractProvider):
         service_id = named_service(found.value)
         if flag_type is not FlagType.OBJECT or found.variant is None or service_id is None:
             return found
-        return self._with_service(service_id, key, default, found)
+        return self._with_service(service_id, self.services.get(service_id), key, default, found)
 
     def _with_service(
         self,
         service_id: str,
+        service: Service | None,
         key: str,
         default: Any,
         found: FlagResolutionDetails[Any],
     ) -> FlagResolutionDetails[Any]:
         """Put the service in the place of the `{"service": id}` that names it."""
-        service = self.services.get(service_id)
         if service is None or not service.published:
             return _unusable(service_id, service, key, default, found)
         described, value = self._described.get(service_id, _NOTHING)
@@ -461,13 +467,6 @@ def _source_of(
     if hasattr(flags, "resolve_object_details"):  # FeatureProvider can't be asked by isinstance
         return None, ProviderFlags(cast("FeatureProvider", flags))
     return flags, None
-
-
-def _enriched(document: Document, context: EvaluationContext) -> EvaluationContext:
-    """Put what flagd wants in each context below what the request says of itself."""
-    if not document.context:
-        return context
-    return EvaluationContext(context.targeting_key, {**document.context, **context.attributes})
 
 
 _NOTHING: tuple[Service | None, FrozenDict[str, str]] = (None, FrozenDict())

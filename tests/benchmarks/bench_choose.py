@@ -62,16 +62,16 @@ def main() -> None:
     def asking(client: OpenFeatureClient) -> Call:
         return lambda context: client.get_object_details(key, {}, context)
 
-    def route(context: EvaluationContext) -> object:
-        return ours.route("nmt", LANGUAGE, context.targeting_key)
+    def assign(context: EvaluationContext) -> object:
+        return ours.assign("nmt", LANGUAGE, context.targeting_key)
 
     assert triton.get_object_details(key, {}, _contexts(1)[0]).variant is not None
     _print("SDK, no-op provider", "SDK, stock flagd provider", asking(floor), asking(flagd))
     _print("SDK, no-op provider", "SDK, TritonProvider", asking(floor), asking(triton))
-    _print("SDK, no-op provider", "TritonProvider.route", asking(floor), route)
+    _print("SDK, no-op provider", "TritonProvider.assign", asking(floor), assign)
     _print_async(triton, key, asking(triton))
     _print_threads("SDK, TritonProvider", asking(triton))
-    _print_threads("TritonProvider.route", route)
+    _print_threads("TritonProvider.assign", assign)
     _print_catalogue(services, "language", _by_language)
     _print_catalogue(services, "another attribute", _by_tenant)
     _print_compiling()
@@ -152,11 +152,11 @@ def _print_catalogue(
     )
     language, says = f"l{last}", {"tenant": f"t{last}"}
 
-    def routing(provider: TritonProvider) -> Call:
-        return lambda context: provider.route("nmt", language, context.targeting_key, says)
+    def assigning(provider: TritonProvider) -> Call:
+        return lambda context: provider.assign("nmt", language, context.targeting_key, says)
 
-    assert routing(many)(_contexts(1)[0]) == routing(one)(_contexts(1)[0])
-    _print("route, 1 experiment", f"1,000 by {by}", routing(one), routing(many))
+    assert assigning(many)(_contexts(1)[0]) == assigning(one)(_contexts(1)[0])
+    _print("assign, 1 experiment", f"1,000 by {by}", assigning(one), assigning(many))
 
 
 def _by_language(number: int) -> Any:

@@ -149,15 +149,15 @@ def made(services: dict[str, Service], read: Document) -> TritonProvider:
     return provider
 
 
-def test_a_route_is_what_the_sdk_would_evaluate() -> None:
+def test_an_assignment_is_what_the_sdk_would_evaluate() -> None:
     """The way without the SDK gives the same variant, phase and service to each targeting key."""
     read = document([{"if": [{"and": [TASK, {"==": [{"var": "tier"}, "gold"]}]}, SPLIT]}])
     provider = made({"nmt-1": service("nmt-1"), "nmt-2": service("nmt-2")}, read)
-    assert provider.route("nmt", "hi", "r-1") is RouteReason.NO_MATCH
-    assert provider.route("asr", "hi", "r-1", {"tier": "gold"}) is RouteReason.NO_EXPERIMENT
+    assert provider.assign("nmt", "hi", "r-1") is RouteReason.NO_MATCH
+    assert provider.assign("asr", "hi", "r-1", {"tier": "gold"}) is RouteReason.NO_EXPERIMENT
     for number in range(200):
         key = f"r-{number}"
-        found = provider.route("nmt", "hi", key, {"tier": "gold"})
+        found = provider.assign("nmt", "hi", key, {"tier": "gold"})
         context = EvaluationContext(key, {"task_type": "nmt", "language": "hi", "tier": "gold"})
         details = provider.resolve_object_details("experiment-0000", {}, context)
         assert isinstance(found, Assignment)
@@ -170,16 +170,12 @@ def test_a_route_is_what_the_sdk_would_evaluate() -> None:
         )
 
 
-def test_a_route_never_leads_to_a_service_that_cannot_be_used() -> None:
-    """The reason says what is wrong with it; before the first document it says that too."""
-    read = document([{"if": [TASK, {"fractional": [["control", 1]]}]}])
-    unpublished = {"nmt-1": service("nmt-1", published=False)}
-    assert made(unpublished, read).route("nmt", "", "r") is RouteReason.UNPUBLISHED_SERVICE
-    assert made({}, read).route("nmt", "", "r") is RouteReason.UNKNOWN_SERVICE
-    assert TritonProvider("unread.json", {}).route("nmt", "", "r") is RouteReason.NOT_READY
+def test_before_the_first_document_nobody_is_assigned() -> None:
+    """The reason says so."""
+    assert TritonProvider("unread.json", {}).assign("nmt", "", "r") is RouteReason.NOT_READY
 
 
 def test_a_disabled_experiment_is_not_in_the_catalogue() -> None:
     """It takes nobody, and others are still asked."""
     read = document([{"if": [TASK, SPLIT]}], state="DISABLED")
-    assert made({}, read).route("nmt", "", "r") is RouteReason.NO_EXPERIMENT
+    assert made({}, read).assign("nmt", "", "r") is RouteReason.NO_EXPERIMENT

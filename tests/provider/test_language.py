@@ -14,7 +14,8 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
 from openfeature_triton.provider import Experiments, RouteReason
-from openfeature_triton.provider.language import in_language, in_primary_language, read_language
+from openfeature_triton.provider.language import read_language
+from openfeature_triton.provider.request import read_request
 from tests.provider.test_experiments import OWN, connect, events, write_flags
 
 __all__ = ["connect", "events"]  # fixtures
@@ -49,15 +50,20 @@ def test_reading_is_idempotent(text: str) -> None:
 
 
 def test_targeting_sees_tag_and_primary_subtag() -> None:
-    """Without touching the caller's context; the second look has the subtag alone."""
-    given = EvaluationContext("r", {"language": "hi_in", "more": 1})
-    seen = in_language(given)
-    assert seen.attributes == {"language": "hi-IN", "language_primary": "hi", "more": 1}
-    assert given.attributes == {"language": "hi_in", "more": 1}
-    second = in_primary_language(seen)
-    assert second is not None
-    assert second.attributes["language"] == "hi"
-    assert in_primary_language(second) is None
+    """Beside what the service says, whose own mapping is left alone."""
+    attributes = {"more": 1, "language": "overridden"}
+    asked: Any = {"service_id": OWN, "targeting_key": "r", "attributes": attributes}
+    seen = read_request("asr", language="hi_in", **asked).context(None)
+    assert seen.targeting_key == "r"
+    assert seen.attributes == {
+        "task_type": "asr",
+        "language": "hi-IN",
+        "language_primary": "hi",
+        "more": 1,
+    }
+    assert attributes == {"more": 1, "language": "overridden"}
+    odd: Any = ["hi"]
+    assert read_request("asr", language=odd, **asked).context(None).attributes["language"] == ""
 
 
 def targeting(condition: dict[str, Any]) -> dict[str, Any]:
