@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,11 +10,14 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagType, Reason
 
 from openfeature_triton.provider.forced import forced_branches
+from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
-from openfeature_triton.provider.rules import Attributes, RuleCompiler, Run
+from openfeature_triton.provider.rule_compiler import RuleCompiler
+from openfeature_triton.provider.rule_node import Attributes, Run
 
 Metadata = Mapping[str, "bool | int | float | str"]
 NO_METADATA: Metadata = MappingProxyType({})
+_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
 class Outcome(NamedTuple):
@@ -40,7 +42,8 @@ class Outcome(NamedTuple):
 class CompiledFlag:
     """A flag of one document, for reading only.
 
-    `uncompiled` counts the operators in it that are left to the reference implementation.
+    `uncompiled` counts the operators in it that are left to the reference implementation;
+    `guarded` tells what a request must say for an experiment to give it anything.
     """
 
     __slots__ = (
@@ -50,6 +53,7 @@ class CompiledFlag:
         "_run",
         "_wants_primary",
         "experiment",
+        "guarded",
         "key",
         "metadata",
         "uncompiled",
@@ -61,23 +65,30 @@ class CompiledFlag:
         self.key = key
         self.metadata = metadata
         self.experiment = "phase" in metadata and metadata.get("experiment") is True
-        self._wants_primary = PRIMARY in str(flag.get("targeting"))
-        self._forced: Run | None = None
-        if self.experiment:
-            self._forced = forced_branches(key, flag.get("targeting"), bucketing)
-        self.uncompiled: Counter[str] = Counter()
+        self.uncompiled: Mapping[str, int] = _NO_COUNTS
+        self.guarded: Guarded | None = None
         self._outcomes = _targeted(flag["variants"])
-        targeting = flag.get("targeting")
-        reason = Reason.DEFAULT if targeting else Reason.STATIC
-        self._default = _default_outcome(flag, reason)
         self._run: Run | None = None
+        self._forced: Run | None = None
+        self._wants_primary = False
+        targeting = flag.get("targeting")
+        self._default = _default_outcome(flag, Reason.DEFAULT if targeting else Reason.STATIC)
         if flag["state"] == "DISABLED":
             self._default = Outcome(Reason.DISABLED)
         elif targeting and not isinstance(targeting, dict):
             self._default = failure(ErrorCode.PARSE_ERROR, f"flag {key!r}: `targeting` is no rule")
         elif targeting:
-            compiler = RuleCompiler(key, bucketing, self.uncompiled)
-            self._run = compiler.compile(targeting).run
+            self._compile(targeting, bucketing)
+
+    def _compile(self, targeting: Any, bucketing: str) -> None:
+        compiler = RuleCompiler(self.key, bucketing)
+        rule = compiler.compile(targeting)
+        self._run, self.uncompiled = rule.run, compiler.uncompiled or _NO_COUNTS
+        if self.experiment:
+            self.guarded = guarded(rule)
+            self._forced = forced_branches(self.key, targeting, bucketing)
+            names = rule.names
+            self._wants_primary = PRIMARY in (str(targeting) if names is None else names)
 
     def evaluate(self, attributes: Attributes, targeting_key: str | None) -> Outcome:
         """The outcome of one request; never raises."""

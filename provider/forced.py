@@ -11,10 +11,10 @@ That is done only for flags that have such a branch.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from openfeature_triton.provider.rules import RuleCompiler, Run
+from openfeature_triton.provider.rule_compiler import RuleCompiler
+from openfeature_triton.provider.rule_node import Run
 
 FORCED = "forced"
 """The flag metadata that says so, beside the flag's own."""
@@ -22,10 +22,20 @@ FORCED = "forced"
 
 def forced_branches(key: str, targeting: Any, bucketing: str) -> Run | None:
     """What gives not None where targeting gives a variant without its split; None if it can't."""
-    rule = _without_split(targeting)
-    if not _may_give_a_variant(rule):
+    if not _may_force(targeting):
         return None
-    return RuleCompiler(key, bucketing, Counter()).compile(rule).run
+    return RuleCompiler(key, bucketing).compile(_without_split(targeting)).run
+
+
+def _may_force(rule: Any) -> bool:
+    """Whether a rule can give anything but its split or null, as far as its outer `if`s tell."""
+    if not isinstance(rule, dict) or "fractional" in rule:
+        return not isinstance(rule, dict) and rule is not None
+    if list(rule) != ["if"] or not isinstance(rule["if"], list):
+        return True
+    arguments = rule["if"]
+    branches = arguments[1::2] + (arguments[-1:] if len(arguments) % 2 else [])
+    return any(_may_force(branch) for branch in branches)
 
 
 def _without_split(rule: Any) -> Any:
@@ -37,12 +47,3 @@ def _without_split(rule: Any) -> Any:
     if "fractional" in rule:
         return None
     return {name: _without_split(arguments) for name, arguments in rule.items()}
-
-
-def _may_give_a_variant(rule: Any) -> bool:
-    """Whether a rule can give anything but null, as far as its outer `if`s tell."""
-    if not isinstance(rule, dict) or list(rule) != ["if"] or not isinstance(rule["if"], list):
-        return rule is not None
-    arguments = rule["if"]
-    branches = arguments[1::2] + (arguments[-1:] if len(arguments) % 2 else [])
-    return any(_may_give_a_variant(branch) for branch in branches)

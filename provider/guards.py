@@ -1,26 +1,37 @@
-"""What a request must say for an experiment to take it, as far as its targeting proves it.
+"""What a request must say for a rule to give it anything, as far as the rule proves it.
 
 `{"if": [{"and": [guard, guard, …, rest]}, split]}` gives nothing unless every guard holds; a guard
-tests `task_type` or `language` against constant texts and cannot fail. So an experiment need only
-be asked where its guards hold, and without them.
+tests an attribute against constant texts, and cannot fail where that is a text or missing. So an
+experiment need only be asked where its guards hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from openfeature_triton.flagd_config.targeting import operation
+from openfeature_triton.flagd_config.bucketing import Split
+from openfeature_triton.provider.language import LANGUAGE
+from openfeature_triton.provider.rule_logic import all_of, choose
+from openfeature_triton.provider.rule_node import Names, Node, Run, constant
 
-GUARDED = ("task_type", "language")
-_IF_ARGUMENTS = (2, 3)
+# What the way of a request settles for all experiments on it.
+SETTLED = frozenset(("task_type", LANGUAGE))
+
+_NOTHING = constant(None)
 
 
 class Guarded(NamedTuple):
-    """The texts that each guarded attribute must be one of, and the rule without these tests."""
+    """The texts that each guarded attribute must be one of, and what is still to be asked then.
+
+    `run` leaves the guards on `task_type` and `language` out, the others are still in it; `split`
+    says that it only splits by the targeting key, `names` which attributes it looks at (None: any).
+    """
 
     allowed: Mapping[str, frozenset[str]]
-    rule: Any
+    run: Run
+    split: Split | None
+    names: Names
 
     def allows(self, attribute: str, text: str) -> bool:
         """Whether a request that says this may be taken."""
@@ -28,75 +39,32 @@ class Guarded(NamedTuple):
         return texts is None or text in texts
 
 
-def guarded(targeting: Any) -> Guarded:
+def guarded(rule: Node) -> Guarded:
     """Take the guards that stand first off a rule."""
-    found = operation(targeting)
-    if found is None or found.name not in ("if", "?:"):
-        return Guarded({}, targeting)
-    arguments = found.arguments
-    if len(arguments) not in _IF_ARGUMENTS or arguments[2:] not in ([], [None]):
-        return Guarded({}, targeting)
     allowed: dict[str, frozenset[str]] = {}
-    condition = _without_guards(arguments[0], allowed)
-    return Guarded(allowed, {found.name: [condition, *arguments[1:]]})
-
-
-def _without_guards(condition: Any, allowed: dict[str, frozenset[str]]) -> Any:
-    """The condition with its leading guards replaced by true, what they allow added."""
-    found = operation(condition)
-    if found is None or found.name != "and":
-        return True if _took(condition, allowed) else condition
-    rest = list(found.arguments)
-    for index, argument in enumerate(rest):
-        rest[index] = _without_guards(argument, allowed)
-        if rest[index] is not True:
+    while rule.case is not None:
+        condition, result = rule.case
+        rest, _ = _take(condition, allowed)
+        if rest:
+            rule = choose([(all_of(rest), result)], _NOTHING)
             break
-    return True if rest and all(each is True for each in rest) else {"and": rest}
+        rule = result
+    return Guarded(allowed, rule.run, rule.split, rule.names)
 
 
-def _took(condition: Any, allowed: dict[str, frozenset[str]]) -> bool:
-    guard = _guard(condition)
-    if guard is None:
-        return False
-    name, texts = guard
-    allowed[name] = allowed.get(name, texts) & texts
-    return True
+def _take(condition: Node, allowed: dict[str, frozenset[str]]) -> tuple[list[Node], bool]:
+    """Add what a condition's leading guards allow.
 
-
-def _guard(condition: Any) -> tuple[str, frozenset[str]] | None:
-    """The attribute that a condition tests and the texts that it lets through."""
-    found = operation(condition)
-    if found is None:
-        return None
-    if found.name == "or":
-        return _either(found.arguments)
-    if len(found.arguments) != 2:
-        return None
-    left, right = found.arguments
-    if found.name == "in" and isinstance(right, list):
-        return _test(left, right)
-    if found.name in ("==", "==="):
-        return _test(left, [right]) or _test(right, [left])
-    return None
-
-
-def _either(conditions: list[Any]) -> tuple[str, frozenset[str]] | None:
-    guards = [_guard(condition) for condition in conditions]
-    texts: frozenset[str] = frozenset()
-    names = set()
-    for guard in guards:
-        if guard is None:
-            return None
-        names.add(guard[0])
-        texts |= guard[1]
-    return (names.pop(), texts) if len(names) == 1 else None
-
-
-def _test(subject: Any, texts: list[Any]) -> tuple[str, frozenset[str]] | None:
-    read = operation(subject)
-    if read is None or read.name != "var" or len(read.arguments) != 1:
-        return None
-    (name,) = read.arguments
-    if name not in GUARDED or not all(type(text) is str for text in texts):
-        return None
-    return name, frozenset(texts)
+    Gives the parts of the condition that are still to be asked, and whether all were guards.
+    """
+    if condition.test is not None:
+        name, texts = condition.test
+        allowed[name] = allowed.get(name, texts) & texts
+        return ([] if name in SETTLED else [condition]), True
+    rest: list[Node] = []
+    for index, part in enumerate(condition.parts):
+        kept, only_guards = _take(part, allowed)
+        rest += kept
+        if not only_guards:
+            return rest + list(condition.parts[index + 1 :]), False
+    return (rest, True) if condition.parts else ([condition], False)

@@ -13,14 +13,18 @@ from openfeature.flag_evaluation import FlagType, Reason
 
 from openfeature_triton.flagd_config import Document, parse_document
 from openfeature_triton.provider import RouteReason, Service, TritonProvider
-from openfeature_triton.provider.catalogue import Assignment
+from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.evaluator import Evaluator
-from openfeature_triton.provider.guards import guarded
+from openfeature_triton.provider.guards import Guarded, guarded
+from openfeature_triton.provider.rule_compiler import RuleCompiler
 from tests.provider.evaluations import reference
 from tests.provider.flag_strategies import conditions
 
 LANGUAGES = ("hi", "ta", "en", "")
 TASK: Any = {"==": [{"var": "task_type"}, "nmt"]}
+HINDI: Any = {"in": [{"var": "language"}, ["hi"]]}
+GOLD: Any = {"==": [{"var": "tier"}, "gold"]}
+ODD: Any = {"/": [1, {"var": "n"}]}
 SPLIT: Any = {"fractional": [["control", 50], ["treatment", 50]]}
 
 language_tests = st.one_of(
@@ -107,34 +111,82 @@ def test_the_first_that_matches_wins_as_if_each_were_asked(
         assert found is wanted
 
 
+def guards(condition: Any) -> Guarded:
+    """The guards of a split under a condition."""
+    return guarded(RuleCompiler("key", "v3").compile({"if": [condition, SPLIT]}))
+
+
+guarding = st.sampled_from(("gold", "free", "basic"))
+tier_tests = st.one_of(
+    guarding.map(lambda text: {"==": [{"var": "tier"}, text]}),
+    guarding.map(lambda text: {"==": [{"var": "tenant"}, text]}),
+    st.lists(guarding).map(lambda listed: {"in": [{"var": "tenant"}, listed]}),
+    st.lists(guarding).map(lambda listed: {"in": [{"var": "tenant"}, [*listed, None, 1]]}),
+    guarding.map(lambda text: {"or": [{"===": [{"var": "tier"}, text]}, {"var": "beta"}]}),
+    st.just({"==": [{"var": "language_primary"}, "hi"]}),
+    st.just(HINDI),
+    st.just({"/": [1, {"var": "n"}]}),
+)
+many = st.lists(
+    st.lists(tier_tests, max_size=3).map(lambda tests: {"if": [{"and": [TASK, *tests]}, SPLIT]}),
+    min_size=9,
+    max_size=14,
+)
+tiers = st.sampled_from(("gold", "free", "basic", "none", None, 1, True, ["gold"], {"a": 1}))
+
+
+@settings(
+    deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck)
+)
+@given(rules=many, tier=tiers, tenant=tiers, key=st.sampled_from(("r-1", "r-2", "")))
+def test_many_are_found_by_any_attribute_as_if_each_were_asked(
+    rules: list[Any], tier: Any, tenant: Any, key: str
+) -> None:
+    """Texts, nothing, or what compares equal to a text: same experiment, or same reason."""
+    read = document(rules)
+    says = {"tier": tier, "tenant": tenant, "n": 1 if tier == "gold" else 0}
+    seen = {**says, "task_type": "nmt", "language": "hi", "language_primary": "hi"}
+    wanted = one_by_one(read, EvaluationContext(key, seen))
+    services = {"nmt-1": service("nmt-1"), "nmt-2": service("nmt-2")}
+    found = made(services, read).route("nmt", "hi", key, says)
+    assert (found if isinstance(found, RouteReason) else (found[0], found[2])) == wanted
+
+
 def test_a_guard_is_taken_off_only_where_it_stands_first() -> None:
     """What stands before a guard might fail, and must be asked; what follows is kept."""
-    hindi = {"in": [{"var": "language"}, ["hi"]]}
-    odd = {"/": [1, {"var": "n"}]}
-    first = guarded({"if": [{"and": [TASK, hindi, odd]}, SPLIT]})
+    first = guards({"and": [TASK, HINDI, ODD]})
     assert first.allowed == {"task_type": frozenset({"nmt"}), "language": frozenset({"hi"})}
-    assert first.rule == {"if": [{"and": [True, True, odd]}, SPLIT]}
-    later = guarded({"if": [{"and": [TASK, odd, hindi]}, SPLIT]})
+    assert first.run({"n": 1}, "r") in {"control", "treatment"}
+    with pytest.raises(ZeroDivisionError):
+        first.run({"n": 0}, "r")
+    later = guards({"and": [TASK, ODD, HINDI]})
     assert later.allowed == {"task_type": frozenset({"nmt"})}
-    assert later.rule == {"if": [{"and": [True, odd, hindi]}, SPLIT]}
+    assert later.run({"n": 1}, "r") is None
+    assert later.run({"n": 1, "language": "hi"}, "r") in {"control", "treatment"}
 
 
 def test_two_guards_on_one_attribute_must_both_hold() -> None:
     """Only the languages that pass both remain."""
-    found = guarded(
+    found = guards(
         {
-            "if": [
-                {
-                    "and": [
-                        {"in": [{"var": "language"}, ["hi", "ta"]]},
-                        {"in": [{"var": "language"}, ["ta", "en"]]},
-                    ]
-                },
-                SPLIT,
+            "and": [
+                {"in": [{"var": "language"}, ["hi", "ta"]]},
+                {"in": [{"var": "language"}, ["ta", "en"]]},
             ]
         }
     )
     assert found.allowed == {"language": frozenset({"ta"})}
+
+
+def test_a_guard_on_any_attribute_counts_and_is_asked_all_the_same() -> None:
+    """So is one of an inner `if`; an attribute that may be null is no guard."""
+    found = guards({"and": [TASK, {"or": [GOLD, {"==": ["free", {"var": "tier"}]}]}, ODD]})
+    assert found.allowed == {"task_type": frozenset({"nmt"}), "tier": frozenset({"gold", "free"})}
+    assert found.run({"tier": "none", "n": 1}, "r") is None
+    inner = guarded(RuleCompiler("key", "v3").compile({"if": [TASK, {"if": [HINDI, SPLIT]}]}))
+    assert set(inner.allowed) == {"task_type", "language"}
+    assert inner.split is not None
+    assert guards({"in": [{"var": "tier"}, ["gold", None]]}).allowed == {}
 
 
 def service(service_id: str, *, published: bool = True) -> Service:
@@ -145,7 +197,7 @@ def service(service_id: str, *, published: bool = True) -> Service:
 def made(services: dict[str, Service], read: Document) -> TritonProvider:
     """A provider with a document in force and no source."""
     provider = TritonProvider("unread.json", services)
-    provider.on_document(read)
+    provider.flags.on_document(read)
     return provider
 
 
