@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from openfeature_triton.provider.clients import TritonClients
     from openfeature_triton.provider.errors import (
         DeadlineExceededError,
+        FatalSourceError,
         FlagSourceError,
         InvalidServiceError,
         KeyringError,
@@ -44,6 +45,7 @@ _HOME = {
     "AsyncCall": "calls",
     "Call": "calls",
     "TritonClients": "clients",
+    "FatalSourceError": "errors",
     "FlagSourceError": "errors",
     "DeadlineExceededError": "errors",
     "InvalidServiceError": "errors",
@@ -81,6 +83,7 @@ __all__ = [
     "Call",
     "DeadlineExceededError",
     "Experiments",
+    "FatalSourceError",
     "FileFlags",
     "FlagListener",
     "FlagSource",

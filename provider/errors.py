@@ -2,6 +2,7 @@
 
     ProviderError
     ├── FlagSourceError                the source of flags is out of reach, or gives too much
+    │   └── FatalSourceError           it answered what FLAGD_FATAL_STATUS_CODES gives up at
     ├── RegistryError
     │   ├── RegistryUnavailableError   the database can't be reached or opened
     │   ├── NotARegistryError          the file is no database, or not one of ours
@@ -27,6 +28,10 @@ class ProviderError(Exception):
 
 class FlagSourceError(ProviderError):
     """Flags can't be had from their source; says which setting leads there."""
+
+
+class FatalSourceError(FlagSourceError):
+    """The source is given up for good, as the settings ask for."""
 
 
 class RegistryError(ProviderError):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from openfeature_triton.provider.evaluation_servers import (
+    EvaluationServer,
+    FirstThatAnswers,
+    FlagdRpc,
+    Ofrep,
+)
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
-from openfeature_triton.provider.generation import EvaluationServer, Ofrep
 from openfeature_triton.provider.last_good import LastGood
 from openfeature_triton.provider.settings import ProviderSettings
 
@@ -46,7 +51,7 @@ def evaluation_server(settings: ProviderSettings) -> EvaluationServer | None:
     from openfeature_triton.provider.sync_settings import SyncSettings  # noqa: PLC0415
 
     flagd = SyncSettings()
-    return Ofrep(f"http{'s' if flagd.tls else ''}://{flagd.host}:{flagd.ofrep_port}")
+    return FirstThatAnswers((Ofrep(flagd.ofrep_url), FlagdRpc(flagd)))
 
 
 def _flagd_rpc() -> FeatureProvider:

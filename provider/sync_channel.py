@@ -8,7 +8,6 @@ waits for its longest back-off after each break, and leaves a timer of ten secon
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
@@ -16,6 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
 from openfeature_triton.provider.errors import FlagSourceError
+from openfeature_triton.provider.flagd_channel import open_channel
 from openfeature_triton.provider.sync_settings import SyncSettings
 
 _SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
@@ -33,7 +33,7 @@ class SyncChannel:
 
     def __init__(self, settings: SyncSettings) -> None:
         self._settings = settings
-        self._channel = _open(settings)
+        self._channel = open_channel(settings, settings.target)
         self._stub = sync_pb2_grpc.FlagSyncServiceStub(self._channel)
         self._stream: Any = None
         self._closed = False
@@ -47,7 +47,7 @@ class SyncChannel:
         self._stream = self._stub.SyncFlags(
             request,
             timeout=self._settings.stream_deadline_ms / 1_000 or None,
-            metadata=self._headers(),
+            metadata=self._settings.headers,
         )
         if self._closed:
             self._stream.cancel()
@@ -82,10 +82,6 @@ class SyncChannel:
                 raise
             return None
 
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        selector = self._settings.selector
-        return (("flagd-selector", selector),) if selector else ()
-
 
 def answered(error: grpc.RpcError | None) -> bool:
     """Say whether a call was answered at all; a refusal is an answer."""
@@ -116,23 +112,3 @@ def explained(error: Exception, settings: SyncSettings) -> FlagSourceError:
         f"{where} gives no flags: {reason} — see that flagd runs there "
         "(FLAGD_HOST, FLAGD_SYNC_PORT, FLAGD_SOCKET_PATH, FLAGD_TLS)"
     )
-
-
-def _open(settings: SyncSettings) -> grpc.Channel:
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", settings.max_bytes),
-        # A channel of its own, so that each attempt is one: gRPC's back-off is not waited for.
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.enable_retries", 0),
-        ("grpc.keepalive_timeout_ms", int(settings.answer_timeout_s * 1_000)),
-    ]
-    if settings.keep_alive_time_ms:
-        options.append(("grpc.keepalive_time_ms", settings.keep_alive_time_ms))
-        options.append(("grpc.http2.max_pings_without_data", 0))
-    if settings.default_authority:
-        options.append(("grpc.default_authority", settings.default_authority))
-    if not settings.tls:
-        return grpc.insecure_channel(settings.target, options=options)
-    path = settings.server_cert_path
-    roots = Path(path).read_bytes() if path else None
-    return grpc.secure_channel(settings.target, grpc.ssl_channel_credentials(roots), options)

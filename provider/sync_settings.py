@@ -29,6 +29,9 @@ class SyncSettings(BaseSettings):
     ofrep_port: int = Field(
         default=8016, ge=1, le=65_535, description="the port on which it evaluates by OFREP"
     )
+    rpc_port: int = Field(
+        default=8013, ge=1, le=65_535, description="the port on which it evaluates by gRPC"
+    )
     socket_path: str = Field(default="", description="its unix socket, instead of host and port")
     tls: bool = Field(default=False, description="whether the connection is encrypted")
     server_cert_path: str = Field(
@@ -81,7 +84,25 @@ class SyncSettings(BaseSettings):
         """The address as gRPC wants it."""
         if self.socket_path:
             return f"unix://{Path(self.socket_path).absolute()}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return self._at(self.port)
+
+    @property
+    def ofrep_url(self) -> str:
+        """Where it evaluates over HTTP; the host's, never a socket."""
+        return f"http{'s' if self.tls else ''}://{self._at(self.ofrep_port)}"
+
+    @property
+    def rpc_target(self) -> str:
+        """The address of its evaluation service as gRPC wants it; the host's, never a socket."""
+        return self._at(self.rpc_port)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What is sent with each call: the selector, if there is one."""
+        return (("flagd-selector", self.selector),) if self.selector else ()
+
+    def _at(self, port: int) -> str:
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
     def backoff_s(self, attempt: int) -> float:
         """Seconds to wait after this many failed attempts in a row, at most one."""

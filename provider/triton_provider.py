@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -12,48 +11,38 @@ from typing import Any, Protocol, cast
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
-from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType, Reason
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from openfeature_triton.flagd_config import Document, Experiment, FlagFileError
-from openfeature_triton.flagd_config.frozen_dict import FrozenDict
-from openfeature_triton.flagd_config.give_way import GiveWay
-from openfeature_triton.provider.catalogue import Assignment
+from openfeature_triton.flagd_config import Document
+from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.compiled_flag import named_service
-from openfeature_triton.provider.errors import FlagSourceError
-from openfeature_triton.provider.evaluator import Evaluator, details, failed, not_found
-from openfeature_triton.provider.experiment_log import log_changes
+from openfeature_triton.provider.errors import FatalSourceError
+from openfeature_triton.provider.evaluation_servers import EvaluationServer
+from openfeature_triton.provider.evaluator import details, failed, not_found
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
+from openfeature_triton.provider.flags_in_force import FlagsInForce
 from openfeature_triton.provider.forced import FORCED
-from openfeature_triton.provider.generation import (
-    EvaluationServer,
-    GenerationCheck,
-    check_generation,
-)
+from openfeature_triton.provider.generation import GenerationCheck, GenerationGuard
 from openfeature_triton.provider.keyring import Keyring
 from openfeature_triton.provider.open_source import evaluation_server, open_source
+from openfeature_triton.provider.phases import Phases
 from openfeature_triton.provider.provider_events import ProviderEvents
 from openfeature_triton.provider.provider_flags import ProviderFlags
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.route import RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.service_cache import ServiceCache
+from openfeature_triton.provider.service_values import Services, ServiceValues
 from openfeature_triton.provider.settings import ProviderSettings
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.telemetry import telemetry_hooks
 
 _log = logging.getLogger(__name__)
-
-
-class Services(Protocol):
-    """What a provider asks for a service; a `dict` will do."""
-
-    def get(self, service_id: str, /) -> Service | None:
-        """The service, or None if there is none of that id; never blocks for long or raises."""
 
 
 class Track(Protocol):
@@ -92,17 +81,14 @@ class TritonProvider(AbstractProvider):
         self.services = services
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
-        self._evaluator: Evaluator | None = None
-        self._trouble: Exception | None = None
-        self._server = server
-        self._strict = strict
-        self._generation: GenerationCheck | None = None
         self._events = ProviderEvents(self)
+        self.flags = FlagsInForce(
+            self._events, Phases(self.track), GenerationGuard(server, strict=strict)
+        )
+        self._values = ServiceValues()
         self._metadata = Metadata("openfeature-triton")
         self._tally = Tally(_log)
         self._hooks = telemetry_hooks(self._metadata, self._tally)
-        self._described: dict[str, tuple[Service | None, FrozenDict[str, str]]] = {}
-        self._announced: set[tuple[str, str]] = set()
 
     @classmethod
     def open(
@@ -148,7 +134,7 @@ class TritonProvider(AbstractProvider):
 
     def _tell_recovery(self) -> None:
         """The registry can be read at last; with flags, the provider is ready."""
-        if self._evaluator is not None or self._other is not None:
+        if self.flags.evaluator is not None or self._other is not None:
             self.emit_provider_ready(ProviderEventDetails(message="the registry can be read now"))
 
     def _start_flags(self, evaluation_context: EvaluationContext) -> None:
@@ -157,10 +143,16 @@ class TritonProvider(AbstractProvider):
         if self._source is None:
             return
         self._events.starting()
-        self._source.start(self)
+        self._source.start(self.flags)
         self._events.started()
-        if self._evaluator is None:
-            raise ProviderNotReadyError(str(self._trouble or "no flag document has arrived yet"))
+        if self.flags.evaluator is None:
+            trouble = self.flags.trouble
+            refusal = (
+                ProviderFatalError
+                if isinstance(trouble, FatalSourceError)
+                else ProviderNotReadyError
+            )
+            raise refusal(str(trouble or "no flag document has arrived yet"))
 
     def shutdown(self) -> None:
         """Stop the flag source and the registry's cache; what they last held goes on answering."""
@@ -184,102 +176,14 @@ class TritonProvider(AbstractProvider):
     @property
     def document(self) -> Document | None:
         """The flag document in force, or None before the first good one."""
-        evaluator = self._evaluator
-        return evaluator.document if evaluator else None
-
-    def on_document(self, document: Document) -> None:
-        """Put a document in force, for its source."""
-        if self._generation is None or self._generation.found != "same":
-            self._verify(document)
-        if self._is_stopped():
-            self._evaluator = None
-            self._tell_generation()
-            return
-        evaluator = Evaluator(document, self._evaluator)
-        previous, self._evaluator = self._evaluator, evaluator
-        self._trouble = None
-        self._announce_phases(document)
-        log_changes(previous.document if previous else None, document)
-        self._tell_refused(document)
-        self._events.ready(_changed(previous, evaluator) if previous else None)
-        self._tell_generation()
-
-    def on_error(self, error: Exception) -> None:
-        """Tell what is wrong with the source or its document; what is in force stays."""
-        self._trouble = error
-        _log.warning("%s (%s)", error, self._what_stays())
-        code = ErrorCode.PARSE_ERROR if isinstance(error, FlagFileError) else ErrorCode.GENERAL
-        self._events.error(str(error), code)
-
-    def on_stale(self, reason: str) -> None:
-        """Tell that the source does not answer; what is in force stays."""
-        _log.warning("%s (%s)", reason, self._what_stays())
-        self._events.stale(reason)
-
-    def on_live(self) -> None:
-        """Tell that the source holds what is in force, after trouble with it."""
-        self._trouble = None
-        _log.info("the flag source answers again, its flags are those in force")
-        document = self.document
-        if document is not None and self._generation and self._generation.found == "unknown":
-            self._verify(document)
-        if not self._is_stopped():
-            self._events.ready()
-        self._tell_generation()
+        return self.flags.document
 
     def verify_generation(self) -> GenerationCheck:
         """Ask the server whether it splits requests as we do, and tell if it does not.
 
         Strict, flags that were stopped for it come back with the next document.
         """
-        document = self.document
-        if document is None or self._server is None:
-            nothing = "there are no flags yet" if document is None else "there is no server to ask"
-            return GenerationCheck("unknown", nothing)
-        check = self._verify(document)
-        if self._is_stopped():
-            self._evaluator = None
-        self._tell_generation()
-        return check
-
-    def _verify(self, document: Document) -> GenerationCheck:
-        if self._server is None:
-            return GenerationCheck("unknown", "there is no server to ask")
-        self._generation = check_generation(document, self._server)
-        _log.info("bucketing: %s", self._generation.message)
-        return self._generation
-
-    def _is_stopped(self) -> bool:
-        return self._strict and self._generation is not None and self._generation.found == "other"
-
-    def _tell_generation(self) -> None:
-        """Say it if the server is of another generation; it stays an error until it is mended."""
-        if self._generation is None or self._generation.found != "other":
-            return
-        stopped = "; strict: every request goes to its caller's own service"
-        message = self._generation.message + (stopped if self._strict else "")
-        self._trouble = FlagSourceError(message)
-        _log.error("%s", message)
-        self._events.error(message)
-
-    def _what_stays(self) -> str:
-        return "the last good flags stay in force" if self._evaluator else "there are no flags yet"
-
-    def _tell_refused(self, document: Document) -> None:
-        """Name each flag that was left out of a document, in the log and by an event."""
-        for error in document.refused:
-            _log.warning("%s (this flag is left out, the others are in force)", error)
-            keys = [error.flag_key] if error.flag_key is not None else None
-            self._events.error(str(error), ErrorCode.PARSE_ERROR, keys)
-
-    def _announce_phases(self, document: Document) -> None:
-        """Tell each phase once, with its definition, when it first goes live."""
-        give_way = GiveWay()
-        for experiment in document.experiments.values():
-            give_way()
-            if (experiment.key, experiment.phase) not in self._announced:
-                self._announced.add((experiment.key, experiment.phase))
-                self.track("experiment_phase", EvaluationContext(), _phase_details(experiment))
+        return self.flags.verify_generation()
 
     # OpenFeature's surface
 
@@ -317,7 +221,7 @@ class TritonProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[str]:
         """The `service_id` of an experiment's variant; any other string flag as it is."""
-        evaluator = self._evaluator
+        evaluator = self.flags.evaluator
         if evaluator is None or flag_key not in evaluator.document.experiments:
             return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
         details = self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
@@ -364,18 +268,17 @@ class TritonProvider(AbstractProvider):
         Gives the reason if no experiment takes the request. Whether the service can be used is
         told by `resolution`. Never raises.
         """
-        evaluator = self._evaluator
+        evaluator = self.flags.evaluator
         if evaluator is None:
             return self._not_ready()
         if evaluator.context:
             attributes = {**evaluator.context, **attributes}
         ways = evaluator.catalogue.ways
-        way = ways.get((task_type, language)) or evaluator.catalogue.way(task_type, language)
         try:
-            found = way(attributes, targeting_key)
+            way = ways.get((task_type, language)) or evaluator.catalogue.way(task_type, language)
+            return way(attributes, targeting_key) or RouteReason.NO_MATCH
         except Exception:  # noqa: BLE001 - a targeting key that is no Unicode
             return RouteReason.FLAG_ERROR
-        return found or RouteReason.NO_MATCH
 
     def resolution(
         self, assignment: Assignment, service: Service | None, default: Any
@@ -387,7 +290,7 @@ class TritonProvider(AbstractProvider):
         found: FlagResolutionDetails[Any] = FlagResolutionDetails(
             None, None, None, Reason.TARGETING_MATCH, assignment.variant, metadata
         )
-        return self._with_service(
+        return self._values.put(
             assignment.service_id, service, assignment.experiment, default, found
         )
 
@@ -395,16 +298,14 @@ class TritonProvider(AbstractProvider):
         """Why there is no catalogue; another provider's flags make none."""
         return RouteReason.NOT_READY if self._other is None else RouteReason.NO_EXPERIMENT
 
-    # From a variant to its service
+    # From a flag to its value
 
     def _resolve(
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
-        evaluator = self._evaluator
+        evaluator = self.flags.evaluator
         if evaluator is None:
-            if self._other is not None:
-                return self._resolve_by(self._other, flag_type, key, default, context)
-            return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
+            return self._resolve_without(flag_type, key, default, context)
         flag = evaluator.flags.get(key)
         if flag is None:
             return not_found(key, default)
@@ -414,48 +315,26 @@ class TritonProvider(AbstractProvider):
             attributes = {**evaluator.context, **attributes}
         ask = flag.evaluate_in_language if flag.experiment else flag.evaluate
         outcome = ask(attributes, targeting_key)
-        if outcome.service_id is not None and flag_type is FlagType.OBJECT:
-            found: FlagResolutionDetails[Any] = FlagResolutionDetails(
-                None, None, None, outcome.reason, outcome.variant, flag.metadata
-            )
-            if outcome.forced:
-                found.flag_metadata = {**flag.metadata, FORCED: True}
-            service = self.services.get(outcome.service_id)
-            return self._with_service(outcome.service_id, service, key, default, found)
-        return details(flag, outcome, flag_type, default)
+        if outcome.service_id is None or flag_type is not FlagType.OBJECT:
+            return details(flag, outcome, flag_type, default)
+        metadata = {**flag.metadata, FORCED: True} if outcome.forced else flag.metadata
+        found: FlagResolutionDetails[Any] = FlagResolutionDetails(
+            None, None, None, outcome.reason, outcome.variant, metadata
+        )
+        service = self.services.get(outcome.service_id)
+        return self._values.put(outcome.service_id, service, key, default, found)
 
-    def _resolve_by(
-        self,
-        other: ProviderFlags,
-        flag_type: FlagType,
-        key: str,
-        default: Any,
-        context: EvaluationContext | None,
+    def _resolve_without(
+        self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
-        """Let another provider evaluate, and put the service that it names in its place."""
-        found = other.resolve(flag_type, key, default, context)
+        """Let the other provider evaluate, and put the service that it names in its place."""
+        if self._other is None:
+            return failed(default, ErrorCode.PROVIDER_NOT_READY, "no flag document yet")
+        found = self._other.resolve(flag_type, key, default, context)
         service_id = named_service(found.value)
         if flag_type is not FlagType.OBJECT or found.variant is None or service_id is None:
             return found
-        return self._with_service(service_id, self.services.get(service_id), key, default, found)
-
-    def _with_service(
-        self,
-        service_id: str,
-        service: Service | None,
-        key: str,
-        default: Any,
-        found: FlagResolutionDetails[Any],
-    ) -> FlagResolutionDetails[Any]:
-        """Put the service in the place of the `{"service": id}` that names it."""
-        if service is None or not service.published:
-            return _unusable(service_id, service, key, default, found)
-        described, value = self._described.get(service_id, _NOTHING)
-        if described is not service:
-            value = _describe(service)
-            self._described[service_id] = (service, value)
-        found.value = value
-        return found
+        return self._values.put(service_id, self.services.get(service_id), key, default, found)
 
 
 def _source_of(
@@ -469,61 +348,8 @@ def _source_of(
     return flags, None
 
 
-_NOTHING: tuple[Service | None, FrozenDict[str, str]] = (None, FrozenDict())
-
-
-def _unusable(
-    service_id: str,
-    service: Service | None,
-    key: str,
-    default: Any,
-    found: FlagResolutionDetails[Any],
-) -> FlagResolutionDetails[Any]:
-    """The caller's default, since the variant's service can't be used."""
-    state = "unknown to the registry" if service is None else "not published"
-    message = f"flag {key!r}, variant {found.variant!r}: service {service_id!r} is {state}"
-    unusable = failed(default, ErrorCode.GENERAL, message)
-    unusable.flag_metadata = found.flag_metadata
-    return unusable
-
-
-def _describe(service: Service) -> FrozenDict[str, str]:
-    """What a flag's value may tell of a service: all but its credential."""
-    return FrozenDict(
-        {
-            "service_id": service.service_id,
-            "url": service.url,
-            "protocol": service.protocol,
-            "model_name": service.model_name,
-            "model_version": service.model_version,
-        }
-    )
-
-
-def _phase_details(experiment: Experiment) -> TrackingEventDetails:
-    """What is recorded of a phase when it opens."""
-    return TrackingEventDetails(
-        attributes={
-            "experiment": experiment.key,
-            "phase": experiment.phase,
-            "weights": json.dumps(dict(experiment.weights)),
-            "metadata": json.dumps(dict(experiment.metadata)),
-            "definition": experiment.definition,
-            "bucketing": json.loads(experiment.definition).get("bucketing", ""),
-        }
-    )
-
-
-def _changed(previous: Evaluator | None, present: Evaluator) -> list[str]:
-    """The keys of the flags that came, went or changed."""
-    give_way = GiveWay()
-    before = previous.document.flags if previous else {}
-    after = present.document.flags
-    changed = []
-    for key, flag in after.items():
-        give_way()
-        was = before.get(key)
-        if was is not flag and was != flag:
-            changed.append(key)
-    changed += before.keys() - after.keys()
-    return sorted(changed)
+def _enriched(document: Document, context: EvaluationContext) -> EvaluationContext:
+    """Put what flagd wants in each context below what the request says of itself."""
+    if not document.context:
+        return context
+    return EvaluationContext(context.targeting_key, {**document.context, **context.attributes})

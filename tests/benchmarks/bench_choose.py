@@ -192,7 +192,7 @@ def _provider(
     services: dict[str, Service], numbers: Iterable[int], condition: Callable[[int], Any]
 ) -> TritonProvider:
     provider = Bare("unread.json", services)
-    provider.on_document(_parsed(numbers, condition, list(services)))
+    provider.flags.on_document(_parsed(numbers, condition, list(services)))
     return provider
 
 

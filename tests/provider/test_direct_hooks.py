@@ -228,7 +228,7 @@ class Reloads(Hook):
     def before(self, *_: Any, **__: Any) -> None:
         """Reload."""
         assert self.provider is not None
-        self.provider.on_document(parse_document(self.text, source="later"))
+        self.provider.flags.on_document(parse_document(self.text, source="later"))
 
 
 def test_no_reload_falls_into_a_request(make: Callable[..., World], tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from openfeature.provider import ProviderStatus
 
 from openfeature_triton.flagd_config import example, parse_document, read_document
 from openfeature_triton.provider import FileFlags, TritonProvider
+from openfeature_triton.provider.evaluation_servers import Ofrep
 from openfeature_triton.provider.evaluator import Evaluator, evaluate
-from openfeature_triton.provider.generation import GenerationCheck, Ofrep, check_generation
+from openfeature_triton.provider.generation import GenerationCheck, check_generation
 from tests.flagd_servers import Flagd, eventually, flagd_binary, free_ports
 
 ASR = example("asr")
