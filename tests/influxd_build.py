@@ -42,6 +42,8 @@ case " $* " in
 esac
 """
 
+_TOOLS = ("go", "cargo", "gcc", "pkg-config")
+
 Say = Callable[[str], None]
 
 
@@ -75,11 +77,11 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def _build(home: Path, say: Say) -> Path:
     """Build in a folder of its own; give the finished program's path."""
-    missing = [name for name in ("go", "cargo", "gcc") if shutil.which(name) is None]
+    missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing:
         raise NoInfluxdError(
             f"no influxd is on the PATH, and none can be built without {' and '.join(missing)}; "
-            f"install InfluxDB {VERSION}, or Go (1.24 or newer), Rust and gcc"
+            f"install InfluxDB {VERSION}, or Go (1.24 or newer), Rust, gcc and pkg-config"
         )
     source = home / "source"
     source.mkdir(exist_ok=True)
@@ -141,7 +143,8 @@ def _run(command: list[str], env: dict[str, str], folder: Path, say: Say) -> Non
                 process.kill()
                 process.wait()
     if process.returncode:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        lines = log.read_text(errors="replace").splitlines()
+        tail = "\n".join([line for line in lines if " " in line][-15:])  # not the names of packages
         raise NoInfluxdError(f"{' '.join(command[:2])} failed, see {log}:\n{tail}")
 
 
