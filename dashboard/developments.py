@@ -71,7 +71,7 @@ def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Expose
     counts, promised = dict.fromkeys(variants, 0.0), dict.fromkeys(variants, 0.0)
     times: list[datetime] = []
     lines: dict[str, list[tuple[int, float]]] = {variant: [] for variant in variants}
-    slices = summary.group(totals, lambda each: each.start_ns)
+    slices = summary.group((t for t in totals if t.fields), lambda each: each.start_ns)
     for start_ns in sorted(slices):
         for each in slices[start_ns]:
             _add(plan.weights.get(each.phase, {}), each, field, counts, promised)
@@ -102,14 +102,10 @@ def by_language(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[La
 def _variants(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[VariantResult, ...]:
     """The histogram is left out where no quantile is asked for: it is most of the work."""
     if not plan.primary_metric.startswith(QUANTILE):
-        totals = [replace(each, fields=_without_bins(each.fields)) for each in totals]
+        totals = [each for each in totals if each.fields]
     bare = replace(plan, guardrails=())
     analysis = analyse(bare, totals, now)
     return () if analysis is None else analysis.variants
-
-
-def _without_bins(fields: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in fields.items() if not name.startswith("h")}
 
 
 def _add(

@@ -13,17 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_spans
+from openfeature_triton.dashboard.rows import Row, with_fields, with_latencies
 from openfeature_triton.dashboard.store import (
     EVALUATION_FIELDS,
     STEP_NS,
     TRAFFIC_FIELDS,
     Evaluations,
     Phase,
+    Seen,
     Step,
     Totals,
     Traffic,
     evaluations_of,
-    totals_of,
+    place,
     traffic_of,
 )
 from openfeature_triton.hooks import schema
@@ -33,8 +35,9 @@ from openfeature_triton.hooks.influx_days import day_of
 from openfeature_triton.hooks.settings import InfluxSettings
 
 _AT_ONCE = 6
-_TAGS = ("phase", "variant", "served", "task_type", "language")
-_TRAFFIC = ("experiment", "phase", "variant", "task_type")
+_GROUP = ("phase", "variant", "served", "task_type", "language")
+_SEEN = ("experiment", "phase", "variant", "task_type")
+_EDGE_FIELDS = (schema.EXPOSURES, schema.REQUESTS)
 _EVERY = {"day": "1d", "hour": "1h"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -62,25 +65,29 @@ class InfluxStore:
         """Look whether the store can be read: StoreError if not."""
         self._api.query(f"from(bucket: {text(self._settings.bucket)}) |> range(start: -1s)")
 
-    def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
+    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+        """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
+        return self._seen(self._ask(self._edges(experiment, None, None)))
+
+    def traffic(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Traffic, ...]:
         """Give the traffic of all experiments, or of one, by phase and variant."""
         counted = f"{_is(schema.LIGHT)} and {_in(TRAFFIC_FIELDS)} and {_of(experiment)}"
-        columns = ", ".join(map(text, (*_TRAFFIC, "_field")))
+        columns = ", ".join(map(text, (*_SEEN, "_field")))
         summed = f"{_filter(counted)} |> group(columns: [{columns}]) |> sum()"
-        whole = Span(False, FIRST_NS, LAST_NS)
-        scripts = [self._from(span) + summed for span in self._spans()]
-        edges = [
-            self._from(whole) + f"{_filter(counted)} |> {edge}()" for edge in ("first", "last")
-        ]
-        *sums, first, last = self._ask([*scripts, *edges])
-        totals = _sums(sums, _TRAFFIC)
-        first_ns, last_ns = _edge(first, min), _edge(last, max)
-        return tuple(
-            traffic_of(group, totals[group], first_ns[group], last_ns[group])
-            for group in sorted(totals)
-        )
+        scripts = [self._from(span) + summed for span in self._spans(start_ns, end_ns)]
+        edges = self._edges(experiment, start_ns, end_ns)
+        answers = self._ask([*scripts, *edges])
+        totals = _sums(answers[: len(scripts)], _SEEN)
+        seen = self._seen(answers[len(scripts) :])
+        return tuple(traffic_of(each, totals.get(place(each), {})) for each in seen)
 
-    def totals(
+    def counts(
         self,
         experiment: str,
         *,
@@ -88,8 +95,8 @@ class InfluxStore:
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
-        """Give the totals of one experiment by day or by hour; () for an unknown one."""
-        return self._totals(experiment, (schema.LIGHT, schema.LATENCY), step, start_ns, end_ns)
+        """Give the fields of `inference_light` by day or by hour; () for an unknown experiment."""
+        return with_fields(self._rows(experiment, schema.LIGHT, step, start_ns, end_ns))
 
     def clusters(
         self,
@@ -100,41 +107,51 @@ class InfluxStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give an experiment's sums by bucket of users; () where the unit is not the user."""
-        return self._totals(experiment, (schema.CLUSTERS,), step, start_ns, end_ns)
+        return with_fields(self._rows(experiment, schema.CLUSTERS, step, start_ns, end_ns))
 
-    def _totals(
+    def latencies(
         self,
         experiment: str,
-        measurements: Sequence[str],
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's histograms of latency by day or by hour, without fields."""
+        return with_latencies(self._rows(experiment, schema.LATENCY, step, start_ns, end_ns))
+
+    def _rows(
+        self,
+        experiment: str,
+        measurement: str,
         step: Step,
         start_ns: int | None,
         end_ns: int | None,
-    ) -> tuple[Totals, ...]:
-        columns = ", ".join(map(text, (*_TAGS, "_field", "_time", "_value")))
+    ) -> Iterator[Row]:
+        """Give a measurement's sums by tags, day or hour, and field."""
+        columns = ", ".join(map(text, (*_GROUP, "_field", "_time", "_value")))
         every = f"aggregateWindow(every: {_EVERY[step]}, fn: sum, createEmpty: false"
+        wanted = _filter(f"{_is(measurement)} and {_of(experiment)}")
         scripts = []
         for span in self._spans(start_ns, end_ns, step):
-            for measurement in measurements:
-                wanted = _filter(f"{_is(measurement)} and {_of(experiment)}")
-                summed = "" if span.is_merged else f' |> {every}, timeSrc: "_start")'
-                scripts.append(f"{self._from(span)}{wanted}{summed} |> keep(columns: [{columns}])")
-        groups: dict[tuple[_Group, int], dict[str, float]] = {}
+            summed = "" if span.is_merged else f' |> {every}, timeSrc: "_start")'
+            scripts.append(f"{self._from(span)}{wanted}{summed} |> keep(columns: [{columns}])")
+        slices: dict[str, int] = {}
         for tables in self._ask(scripts):
-            for group, time, field, value in _values(tables, _TAGS, "_time"):
-                key = group, _ns(time) // STEP_NS[step] * STEP_NS[step]
-                fields = groups.setdefault(key, {})
-                fields[field] = fields.get(field, 0.0) + value
-        return tuple(
-            totals_of(group, time_ns, fields)
-            for (group, time_ns), fields in sorted(groups.items(), key=lambda each: each[0])
-        )
+            for group, time, field, value in _values(tables, _GROUP, "_time"):
+                start = slices.get(time)
+                if start is None:
+                    start = slices[time] = _ns(time) // STEP_NS[step] * STEP_NS[step]
+                yield group, start, field, value
 
-    def evaluations(self) -> tuple[Evaluations, ...]:
+    def evaluations(
+        self, *, start_ns: int | None = None, end_ns: int | None = None
+    ) -> tuple[Evaluations, ...]:
         """Give how often each flag was evaluated, with which result."""
         columns = ", ".join(map(text, (*schema.EVALUATION_TAGS, "_field")))
         wanted = _filter(f"{_is(schema.EVALUATION)} and {_in(EVALUATION_FIELDS)}")
         summed = f"{wanted} |> group(columns: [{columns}]) |> sum()"
-        answers = self._ask([self._from(span) + summed for span in self._spans()])
+        answers = self._ask([self._from(span) + summed for span in self._spans(start_ns, end_ns)])
         totals = _sums(answers, schema.EVALUATION_TAGS)
         return tuple(evaluations_of(group, totals[group]) for group in sorted(totals))
 
@@ -168,6 +185,26 @@ class InfluxStore:
         """Let go of connections and threads."""
         self._threads.shutdown(cancel_futures=True)
         self._api.close()
+
+    def _edges(self, experiment: str | None, start_ns: int | None, end_ns: int | None) -> list[str]:
+        """Give the scripts that find the first and the last window of each series."""
+        which = f"{_is(schema.LIGHT)} and {_in(_EDGE_FIELDS)} and {_of(experiment)}"
+        return [
+            f"{self._from(span)}{_filter(which)} |> {edge}()"
+            for edge in ("first", "last")
+            for span in day_spans((), start_ns, end_ns)
+        ]
+
+    def _seen(self, answers: Sequence[list[Table]]) -> tuple[Seen, ...]:
+        """Read what the scripts of `_edges` gave."""
+        if not answers:
+            return ()
+        first_ns, last_ns = _edge(answers[0], min), _edge(answers[1], max)
+        return tuple(
+            Seen(experiment, phase, variant, task_type, first_ns[group], last_ns[group])
+            for group in sorted(first_ns)
+            for experiment, phase, variant, task_type in (group,)
+        )
 
     def _spans(
         self, start_ns: int | None = None, end_ns: int | None = None, step: Step = "day"
@@ -258,7 +295,7 @@ def _sums(answers: Iterable[list[Table]], tags: Sequence[str]) -> dict[_Group, d
 def _edge(tables: list[Table], choose: Callable[[int, int], int]) -> dict[_Group, int]:
     """Give each group's first or last time."""
     times: dict[_Group, int] = {}
-    for group, time, _, _ in _values(tables, _TRAFFIC, "_time"):
+    for group, time, _, _ in _values(tables, _SEEN, "_time"):
         time_ns = _ns(time)
         times[group] = choose(times.get(group, time_ns), time_ns)
     return times

@@ -55,7 +55,7 @@ class Machines:
     def _knows(self, key: str) -> bool:
         flags = read_flags(self._settings.flags, self._settings.bucketing)
         in_file = flags.experiments is not None and key in flags.experiments
-        return in_file or bool(self._store.traffic(key) or self._store.phases(key))
+        return in_file or bool(self._store.seen(key) or self._store.phases(key))
 
 
 def _query() -> Query:

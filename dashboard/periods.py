@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.phases import moment
-from openfeature_triton.dashboard.store import STEP_NS, Step, Store, Totals
+from openfeature_triton.dashboard.store import STEP_NS, Step, Store, Totals, counts_and_latencies
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.hooks import schema
 
@@ -96,7 +96,7 @@ def read_periods(store: Store, experiment: str, query: Query) -> tuple[Period, .
     """Read an experiment's numbers, the oldest first, then by variant; () where nothing came."""
     start_ns, end_ns = query.range_ns()
     step: Step = "day" if query.by == "day" else "hour"
-    found = store.totals(experiment, step=step, start_ns=start_ns, end_ns=end_ns)
+    found = counts_and_latencies(store, experiment, step=step, start_ns=start_ns, end_ns=end_ns)
     totals = [each for each in found if query.variant in (None, each.variant)]
     groups = summary.group(totals, lambda each: _place(each, query.by))
     periods = [_period(variant, members, STEP_NS[step]) for (_, variant), members in groups.items()]
@@ -121,7 +121,7 @@ def _place(totals: Totals, by: By) -> tuple[int, str]:
     return (0 if by == "total" else totals.start_ns), totals.variant
 
 
-def _period(variant: str, members: Iterable[Totals], step_ns: int) -> Period:
+def _period(variant: str, members: Sequence[Totals], step_ns: int) -> Period:
     starts_ns = [each.start_ns for each in members]
     return Period(
         variant=variant,

@@ -6,7 +6,9 @@ that was made once stays one, so an always-valid p-value never grows because tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from openfeature_triton.dashboard import summary
@@ -14,7 +16,7 @@ from openfeature_triton.dashboard.definitions import Definition, read_weights
 from openfeature_triton.dashboard.statistics import Analysis, Guardrail, Plan, Slice, summarize
 from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
 from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
-from openfeature_triton.dashboard.store import STEP_NS, Phase, Store, Totals, Traffic
+from openfeature_triton.dashboard.store import STEP_NS, Phase, Seen, Store, Totals, Traffic
 from openfeature_triton.hooks import schema
 
 HOURLY_DAYS = 3
@@ -23,17 +25,22 @@ HOURLY_DAYS = 3
 _RECENT = timedelta(days=7)
 
 
-def read_totals(store: Store, experiment: str, traffic: Sequence[Traffic]) -> tuple[Totals, ...]:
-    """Read an experiment's totals in the slices that it is looked at in."""
-    if not traffic:
+def read_totals(
+    store: Store, experiment: str, seen: Sequence[Seen | Traffic]
+) -> tuple[Totals, ...]:
+    """Read an experiment's counts in the slices that it is looked at in, its latencies by day."""
+    if not seen:
         return ()
     day_ns = STEP_NS["day"]
-    first_ns = min(each.first_ns for each in traffic)
-    until_ns = (first_ns // day_ns + HOURLY_DAYS) * day_ns
-    hours = store.totals(experiment, step="hour", end_ns=until_ns)
-    if max(each.last_ns for each in traffic) < until_ns:
-        return hours
-    return hours + store.totals(experiment, step="day", start_ns=until_ns)
+    until_ns = (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
+    reads: tuple[Callable[[], tuple[Totals, ...]], ...] = (
+        lambda: store.counts(experiment, step="hour", end_ns=until_ns),
+        lambda: store.counts(experiment, start_ns=until_ns),
+        lambda: store.latencies(experiment),
+    )
+    with ThreadPoolExecutor(len(reads)) as threads:
+        found = threads.map(lambda read: read(), reads)
+    return tuple(each for part in found for each in part)
 
 
 def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:
@@ -87,12 +94,23 @@ def analyse(plan: Plan, totals: Sequence[Totals], now: datetime) -> Analysis | N
         return None
     wanted = {plan.control, *(variant for each in plan.weights.values() for variant in each)}
     used = [each for each in totals if not plan.weights or each.variant in wanted]
-    has_exposures = any(each.fields.get(schema.EXPOSURES) for each in used)
-    slices = (
+    counts = [each for each in used if each.fields]
+    has_exposures = any(each.fields.get(schema.EXPOSURES) for each in counts)
+    slices = [
         Slice(_index(start_ns), phase, variant, _fields(members, has_exposures=has_exposures))
-        for (start_ns, phase, variant), members in summary.group(used, _place).items()
+        for (start_ns, phase, variant), members in summary.group(counts, _place).items()
+    ]
+    return summarize(
+        _with_latencies(slices, used), plan, requests_per_day=_requests_per_day(counts, now)
     )
-    return summarize(slices, plan, requests_per_day=_requests_per_day(used, now))
+
+
+def _with_latencies(slices: Iterable[Slice], totals: Iterable[Totals]) -> Iterator[Slice]:
+    """Give each variant's first slice its latencies: they are looked at in all only."""
+    members = summary.group((each for each in totals if each.latencies), lambda each: each.variant)
+    for each in slices:
+        latencies = summary.latencies(members.pop(each.variant, ())).fields()
+        yield replace(each, fields={**each.fields, **latencies})
 
 
 def _place(totals: Totals) -> tuple[int, str, str]:

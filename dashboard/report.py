@@ -113,14 +113,16 @@ def list_experiments(
 
 def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "") -> Report | None:
     """Give one experiment's report, narrowed to a phase if one is named; None if it is unknown."""
-    phases, traffic = store.phases(key), store.traffic(key)
+    phases, seen = store.phases(key), store.seen(key)
+    every = read_totals(store, key, seen)
+    traffic = summary.traffic(seen, every)
     definition = define(key, flags, phases)
     line = _line(definition, traffic, phases, now)
     is_known = traffic or phases or definition.status in ("running", "disabled")
     lines = phase_lines(definition, traffic, phases)
     if not is_known or (phase and phase not in {each.phase for each in lines}):
         return None
-    totals = [each for each in read_totals(store, key, traffic) if phase in ("", each.phase)]
+    totals = [each for each in every if phase in ("", each.phase)]
     plan, problems = make_plan(definition, phases)
     analysis = analyse(plan, totals, now)
     variants = in_order(definition, summary.group(totals, lambda each: each.variant))
@@ -209,7 +211,7 @@ def _slices(
 def _curves(variants: Mapping[str, Iterable[Totals]]) -> tuple[Curve, ...]:
     curves = []
     for variant, totals in variants.items():
-        latency_ms, share = summary.latency_curve(summary.merge(totals))
+        latency_ms, share = summary.latencies(totals).curve()
         if latency_ms:
             curves.append(Curve(variant, tuple(latency_ms), tuple(share)))
     return tuple(curves)

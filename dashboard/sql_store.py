@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select
 
 from openfeature_triton.dashboard.day_spans import Span, day_spans
+from openfeature_triton.dashboard.rows import Row, with_fields, with_latencies
 from openfeature_triton.dashboard.store import (
+    EVALUATION_FIELDS,
     STEP_NS,
     TRAFFIC_FIELDS,
     Evaluations,
     Phase,
+    Seen,
     Step,
     Totals,
     Traffic,
-    totals_of,
+    evaluations_of,
+    place,
     traffic_of,
 )
 from openfeature_triton.hooks import schema
-from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
     open_to_read,
@@ -32,21 +35,11 @@ from openfeature_triton.hooks.sql_engine import (
 )
 from openfeature_triton.hooks.tables import day_values, merged_days, phases, series, windows
 
-_TRAFFIC = (
-    series.c.experiment,
-    series.c.phase,
-    series.c.variant,
-    series.c.task_type,
-)
-_TAGS = (
-    series.c.phase,
-    series.c.variant,
-    series.c.served,
-    series.c.task_type,
-    series.c.language,
-)
+_GROUP = (series.c.phase, series.c.variant, series.c.served, series.c.task_type, series.c.language)
+_SEEN = (series.c.experiment, series.c.phase, series.c.variant, series.c.task_type)
+_EVALUATED = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
 
-_Group = tuple[Any, ...]
+_Tags = tuple[Any, ...]
 
 
 class SqlStore:
@@ -62,6 +55,7 @@ class SqlStore:
     def __init__(self, url: str | SecretStr) -> None:
         self._url = store_url(url)
         self._engine: Engine | None = None
+        self._checked: object = None
 
     def __repr__(self) -> str:
         """Name the store, its password masked."""
@@ -69,22 +63,31 @@ class SqlStore:
 
     def check(self) -> None:
         """Look whether the store can be read: StoreError if not."""
+        self._checked = None
         with self._reading():
             pass
 
-    def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
-        """Give the traffic of all experiments, or of one, by phase and variant."""
+    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+        """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
         with self._reading() as connection:
-            totals: dict[_Group, dict[str, float]] = {}
-            for statement in _traffic(experiment, _spans(connection)):
-                _add(totals, ((row[:4], row[4], row[5]) for row in connection.execute(statement)))
-            edges = {
-                tuple(row[:4]): (int(row[4] or 0), int(row[5] or 0))
-                for row in connection.execute(_edges(experiment))
-            }
-        return tuple(traffic_of(group, totals[group], *edges[group]) for group in sorted(totals))
+            return _seen(connection, experiment, *day_spans(()))
 
-    def totals(
+    def traffic(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Traffic, ...]:
+        """Give the traffic of all experiments, or of one, by phase and variant."""
+        which = series.c.measurement == schema.LIGHT, _of(experiment)
+        with self._reading() as connection:
+            spans = _spans(connection, start_ns, end_ns)
+            sums = _sums(connection, _SEEN, which, TRAFFIC_FIELDS, spans)
+            seen = _seen(connection, experiment, *day_spans((), start_ns, end_ns))
+        return tuple(traffic_of(each, sums.get(place(each), {})) for each in seen)
+
+    def counts(
         self,
         experiment: str,
         *,
@@ -92,8 +95,8 @@ class SqlStore:
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
-        """Give the totals of one experiment by day or by hour; () for an unknown one."""
-        return self._totals(experiment, (schema.LIGHT, schema.LATENCY), step, start_ns, end_ns)
+        """Give the fields of `inference_light` by day or by hour; () for an unknown experiment."""
+        return with_fields(self._rows(experiment, schema.LIGHT, step, start_ns, end_ns))
 
     def clusters(
         self,
@@ -104,36 +107,28 @@ class SqlStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give an experiment's sums by bucket of users; () where the unit is not the user."""
-        return self._totals(experiment, (schema.CLUSTERS,), step, start_ns, end_ns)
+        return with_fields(self._rows(experiment, schema.CLUSTERS, step, start_ns, end_ns))
 
-    def _totals(
+    def latencies(
         self,
         experiment: str,
-        measurements: Sequence[str],
-        step: Step,
-        start_ns: int | None,
-        end_ns: int | None,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
-        step_ns = STEP_NS[step]
-        groups: dict[_Group, dict[str, float]] = {}
-        with self._reading() as connection:
-            for span in _spans(connection, start_ns, end_ns, step):
-                rows = connection.execute(_totals(experiment, measurements, step_ns, span))
-                _add(groups, ((row[:6], row[6], row[7]) for row in rows))
-        return tuple(
-            totals_of(group[:5], int(group[5]) * step_ns, fields)
-            for group, fields in sorted(groups.items())
-        )
+        """Give an experiment's histograms of latency by day or by hour, without fields."""
+        return with_latencies(self._rows(experiment, schema.LATENCY, step, start_ns, end_ns))
 
-    def evaluations(self) -> tuple[Evaluations, ...]:
+    def evaluations(
+        self, *, start_ns: int | None = None, end_ns: int | None = None
+    ) -> tuple[Evaluations, ...]:
         """Give how often each flag was evaluated, with which result."""
+        which = (series.c.measurement == schema.EVALUATION,)
         with self._reading() as connection:
-            return tuple(
-                Evaluations(flag, variant, reason, code, int(count), int(errors), duration_us)
-                for flag, variant, reason, code, count, errors, duration_us in connection.execute(
-                    _evaluations()
-                )
-            )
+            spans = _spans(connection, start_ns, end_ns)
+            sums = _sums(connection, _EVALUATED, which, EVALUATION_FIELDS, spans)
+        return tuple(evaluations_of(group, fields) for group, fields in sorted(sums.items()))
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
         """Give the phases of all experiments, or of one, the oldest first."""
@@ -149,6 +144,24 @@ class SqlStore:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    def _rows(
+        self,
+        experiment: str,
+        measurement: str,
+        step: Step,
+        start_ns: int | None,
+        end_ns: int | None,
+    ) -> Iterator[Row]:
+        """Give a measurement's sums by tags, day or hour, and field."""
+        which = series.c.measurement == measurement, series.c.experiment == experiment
+        step_ns = STEP_NS[step]
+        with self._reading() as connection:
+            tags = _tags(connection, _GROUP, which)
+            for span in _spans(connection, start_ns, end_ns, step) if tags else ():
+                summed = connection.execute(_summed(span, which, step_ns=step_ns))
+                for series_id, nth, field, value in summed:
+                    yield tags[series_id], nth * step_ns, field, value
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -166,6 +179,13 @@ class SqlStore:
         return engine
 
 
+def _of(experiment: str | None) -> ColumnElement[bool]:
+    """Narrow to one experiment; else to all, but not to what was part of none."""
+    if experiment is None:
+        return series.c.experiment != ""
+    return series.c.experiment == experiment
+
+
 def _spans(
     connection: Connection,
     start_ns: int | None = None,
@@ -177,76 +197,68 @@ def _spans(
     return day_spans(set(merged), start_ns, end_ns)
 
 
-def _add(groups: dict[_Group, dict[str, float]], rows: Iterable[tuple[Any, str, float]]) -> None:
-    """Add up what the spans have of each group."""
-    for key, field, value in rows:
-        fields = groups.setdefault(tuple(key), {})
-        fields[field] = fields.get(field, 0.0) + value
-
-
 def _summed(
-    group: tuple[ColumnElement[Any], ...], span: Span, step_ns: int | None = None
+    span: Span,
+    which: Sequence[ColumnElement[bool]],
+    fields: Sequence[str] = (),
+    step_ns: int | None = None,
 ) -> Select[Any]:
-    """Select the sums of a span's fields by group, and by day or hour if `step_ns` is given."""
+    """Select a span's sums by series, by day or hour if `step_ns` is given (else 0), by field."""
     first, after = span.days
+    ids = select(series.c.id).where(*which)
     if span.is_merged:
         table, inside = day_values, day_values.c.day.between(first, after - 1)
         time: ColumnElement[Any] = day_values.c.day
     else:
         table, inside = windows, windows.c.time_ns.between(span.start_ns, span.end_ns - 1)
-        time = windows.c.time_ns // (step_ns or NS_PER_DAY)
-    by = (*group, table.c.field) if step_ns is None else (*group, time, table.c.field)
-    wanted = select(*by, func.sum(table.c.value)).select_from(table.join(series)).where(inside)
-    return wanted.group_by(*by)
+        time = windows.c.time_ns // (step_ns or 1)
+    nth = literal(0) if step_ns is None else time
+    wanted = select(table.c.series_id, nth, table.c.field, func.sum(table.c.value))
+    by = [table.c.series_id, table.c.field] + ([] if step_ns is None else [time])
+    narrowed = wanted.where(table.c.series_id.in_(ids), inside).group_by(*by)
+    return narrowed.where(table.c.field.in_(fields)) if fields else narrowed
 
 
-def _traffic(experiment: str | None, spans: Iterable[Span]) -> Iterator[Select[Any]]:
+def _tags(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    which: Sequence[ColumnElement[bool]],
+) -> dict[int, _Tags]:
+    """Give the tags of series by their id."""
+    rows = connection.execute(select(series.c.id, *columns).where(*which))
+    return {series_id: tuple(tags) for series_id, *tags in rows}
+
+
+def _sums(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    which: Sequence[ColumnElement[bool]],
+    fields: Sequence[str],
+    spans: Sequence[Span],
+) -> dict[_Tags, dict[str, float]]:
+    """Add up fields by tags."""
+    tags = _tags(connection, columns, which)
+    groups: dict[_Tags, dict[str, float]] = {}
     for span in spans:
-        field = (day_values if span.is_merged else windows).c.field
-        light = series.c.measurement == schema.LIGHT
-        summed = _summed(_TRAFFIC, span).where(light, field.in_(TRAFFIC_FIELDS))
-        yield _of(summed, experiment)
+        for series_id, _, field, value in connection.execute(_summed(span, which, fields)):
+            sums = groups.setdefault(tags[series_id], {})
+            sums[field] = sums.get(field, 0.0) + value
+    return groups
 
 
-def _edges(experiment: str | None) -> Select[Any]:
-    """Select each group's first and last time, found by the windows' key without reading them."""
-    of_series = windows.c.series_id == series.c.id
-    first = select(func.min(windows.c.time_ns)).where(of_series).scalar_subquery()
-    last = select(func.max(windows.c.time_ns)).where(of_series).scalar_subquery()
-    wanted = select(*_TRAFFIC, func.min(first), func.max(last))
-    wanted = wanted.where(series.c.measurement == schema.LIGHT)
-    return _of(wanted, experiment).group_by(*_TRAFFIC)
-
-
-def _totals(experiment: str, measurements: Sequence[str], step_ns: int, span: Span) -> Select[Any]:
-    return _summed(_TAGS, span, step_ns).where(
-        series.c.experiment == experiment, series.c.measurement.in_(measurements)
-    )
-
-
-def _evaluations() -> Select[Any]:
-    group = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
-    fields = (schema.COUNT, schema.EVALUATION_ERRORS, schema.DURATION_SUM)
-    return (
-        select(*group, *map(_sum_of, fields))
-        .select_from(windows.join(series))
-        .where(series.c.measurement == schema.EVALUATION)
-        .group_by(*group)
-        .order_by(*group)
-    )
-
-
-def _of(wanted: Select[Any], experiment: str | None) -> Select[Any]:
-    """Narrow to one experiment; else to all, but not to what was part of none."""
-    if experiment is None:
-        return wanted.where(series.c.experiment != "")
-    return wanted.where(series.c.experiment == experiment)
-
-
-def _sum_of(field: str) -> ColumnElement[float]:
-    return func.sum(case((windows.c.field == field, windows.c.value), else_=0))
-
-
-def _whole(row: Row[Any]) -> Iterator[Any]:
-    """Counts are stored as floats, as all fields are."""
-    return (int(value) if isinstance(value, float) else value for value in row)
+def _seen(connection: Connection, experiment: str | None, *spans: Span) -> tuple[Seen, ...]:
+    """Find first and last times by the windows' key, without reading what lies between."""
+    found: list[Seen] = []
+    for span in spans:
+        inside = (
+            windows.c.series_id == series.c.id,
+            windows.c.time_ns.between(span.start_ns, span.end_ns - 1),
+        )
+        first, last = (
+            select(edge(windows.c.time_ns)).where(*inside).scalar_subquery()
+            for edge in (func.min, func.max)
+        )
+        wanted = select(*_SEEN, func.min(first), func.max(last)).group_by(*_SEEN)
+        wanted = wanted.where(series.c.measurement == schema.LIGHT, _of(experiment))
+        found += [Seen(*row) for row in connection.execute(wanted) if row[-1] is not None]
+    return tuple(sorted(found, key=place))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Literal, Protocol
 
+from openfeature_triton.dashboard.histograms import NOTHING, Histogram
 from openfeature_triton.hooks import schema
 
 Step = Literal["day", "hour"]
@@ -20,11 +21,12 @@ STEP_NS: Mapping[Step, int] = {"day": 86_400 * 10**9, "hour": 3600 * 10**9}
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The summed fields of one group: one phase, variant, service that answered, language, time.
+    """The sums of one group: one phase, variant, service that answered, language, time.
 
-    `fields` are named as in `hooks.schema`, those of `inference_light` and the bins of
-    `inference_latency` together. `start_ns` is when the slice of time began: a day of UTC, or an
-    hour. `served` differs from `variant` after a fallback.
+    `fields` are named as in `hooks.schema`; latencies are counted in a histogram. What was read
+    from different measurements, or summed over different times, is merged by adding. `start_ns` is
+    when the slice of time began: a day of UTC, or an hour. `served` differs from `variant` after a
+    fallback.
     """
 
     phase: str
@@ -34,6 +36,7 @@ class Totals:
     language: str
     start_ns: int
     fields: Mapping[str, float]
+    latencies: Histogram = NOTHING
 
     @property
     def day(self) -> date:
@@ -42,11 +45,23 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """How much one variant of an experiment had in one phase, without its latencies.
+class Seen:
+    """When one variant of an experiment had traffic in one phase.
 
     `first_ns` and `last_ns` lie within the first and the last window that holds something.
     """
+
+    experiment: str
+    phase: str
+    variant: str
+    task_type: str
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How much one variant of an experiment had in one phase, and when, as `Seen` says it."""
 
     experiment: str
     phase: str
@@ -86,12 +101,25 @@ class Evaluations:
 
 
 class Store(Protocol):
-    """Reads what was recorded; safe to use from many threads. Each method raises StoreError."""
+    """Reads what was recorded; safe to use from many threads. Each method raises StoreError.
 
-    def traffic(self, experiment: str | None = None) -> tuple[Traffic, ...]:
+    Only windows that begin at or after `start_ns`, and before `end_ns`, are read. Both should be
+    whole hours since 1970: wider windows lie on one side or the other.
+    """
+
+    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+        """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
+
+    def traffic(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Traffic, ...]:
         """Give the traffic of all experiments, or of one, by phase and variant."""
 
-    def totals(
+    def counts(
         self,
         experiment: str,
         *,
@@ -99,11 +127,17 @@ class Store(Protocol):
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
-        """Give the totals of one experiment by day or by hour; () for an unknown one.
+        """Give the fields of `inference_light` by day or by hour; () for an unknown experiment."""
 
-        Only windows that begin at or after `start_ns`, and before `end_ns`, are summed. Both
-        should be whole hours since 1970: wider windows lie on one side or the other.
-        """
+    def latencies(
+        self,
+        experiment: str,
+        *,
+        step: Step = "day",
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Totals, ...]:
+        """Give an experiment's histograms of latency by day or by hour, without fields."""
 
     def clusters(
         self,
@@ -113,13 +147,14 @@ class Store(Protocol):
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
-        """Give an experiment's sums by bucket of users, as `totals` gives the rest.
+        """Give an experiment's sums by bucket of users; () where the unit is not the user.
 
-        `fields` are those of `inference_clusters`, which knows no language: it is empty. () where
-        the unit is not the user.
+        `fields` are those of `inference_clusters`, which knows no language: it is empty.
         """
 
-    def evaluations(self) -> tuple[Evaluations, ...]:
+    def evaluations(
+        self, *, start_ns: int | None = None, end_ns: int | None = None
+    ) -> tuple[Evaluations, ...]:
         """Give how often each flag was evaluated, with which result."""
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
@@ -136,22 +171,41 @@ EVALUATION_FIELDS = (schema.COUNT, schema.EVALUATION_ERRORS, schema.DURATION_SUM
 """What evaluations are made of, in the order in which `Evaluations` has it."""
 
 
-def traffic_of(
-    group: Sequence[str], fields: Mapping[str, float], first_ns: int, last_ns: int
-) -> Traffic:
-    """Make a Traffic of experiment, phase, variant, task type, and of summed fields."""
-    experiment, phase, variant, task_type = group
-    exposures, requests, errors = (int(fields.get(field, 0)) for field in TRAFFIC_FIELDS)
-    return Traffic(
-        experiment, phase, variant, task_type, exposures, requests, errors, first_ns, last_ns
+def counts_and_latencies(
+    store: Store,
+    experiment: str,
+    *,
+    step: Step = "day",
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+) -> tuple[Totals, ...]:
+    """Give an experiment's counts and latencies, one after the other."""
+    return tuple(
+        each
+        for read in (store.counts, store.latencies)
+        for each in read(experiment, step=step, start_ns=start_ns, end_ns=end_ns)
     )
 
 
-def totals_of(group: Sequence[str], start_ns: int, fields: Mapping[str, float]) -> Totals:
-    """Make a Totals of phase, variant, served, task type, language, and of summed fields."""
-    phase, variant, served, task_type, language = group
-    in_order = {name: fields[name] for name in sorted(fields)}
-    return Totals(phase, variant, served, task_type, language, start_ns, in_order)
+def place(seen: Seen) -> tuple[str, str, str, str]:
+    """Give experiment, phase, variant, task type: what makes one traffic."""
+    return seen.experiment, seen.phase, seen.variant, seen.task_type
+
+
+def traffic_of(seen: Seen, fields: Mapping[str, float]) -> Traffic:
+    """Make the traffic of who was seen, and of summed fields."""
+    exposures, requests, errors = (int(fields.get(field, 0)) for field in TRAFFIC_FIELDS)
+    return Traffic(
+        seen.experiment,
+        seen.phase,
+        seen.variant,
+        seen.task_type,
+        exposures,
+        requests,
+        errors,
+        seen.first_ns,
+        seen.last_ns,
+    )
 
 
 def evaluations_of(group: Sequence[str], fields: Mapping[str, float]) -> Evaluations:

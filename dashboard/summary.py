@@ -6,13 +6,14 @@ only, so it is the same however many windows, writers and series it came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from openfeature_triton.dashboard.store import Totals
+from openfeature_triton.dashboard import histograms
+from openfeature_triton.dashboard.histograms import Histogram
+from openfeature_triton.dashboard.store import Seen, Totals, Traffic, traffic_of
 from openfeature_triton.hooks import schema
-from openfeature_triton.hooks.histogram import edges_ms, quantile_ms
 
 K = TypeVar("K", bound=Hashable)
 Fields = Mapping[str, float]
@@ -69,6 +70,20 @@ def merge(totals: Iterable[Totals]) -> Fields:
     return merged
 
 
+def latencies(totals: Iterable[Totals]) -> Histogram:
+    """Give the histogram of all totals."""
+    return histograms.merge(each.latencies for each in totals)
+
+
+def traffic(seen: Iterable[Seen], totals: Iterable[Totals]) -> tuple[Traffic, ...]:
+    """Give the traffic of one experiment's variants, of when they were seen, and of its totals."""
+    groups = group(totals, lambda each: (each.phase, each.variant, each.task_type))
+    return tuple(
+        traffic_of(each, merge(groups.get((each.phase, each.variant, each.task_type), ())))
+        for each in seen
+    )
+
+
 def group(totals: Iterable[Totals], key: Callable[[Totals], K]) -> dict[K, tuple[Totals, ...]]:
     """Sort totals into groups, in the order in which the keys appear."""
     groups: dict[K, list[Totals]] = {}
@@ -77,12 +92,12 @@ def group(totals: Iterable[Totals], key: Callable[[Totals], K]) -> dict[K, tuple
     return {found: tuple(members) for found, members in groups.items()}
 
 
-def numbers(totals: Iterable[Totals]) -> Numbers:
+def numbers(totals: Sequence[Totals]) -> Numbers:
     """Give what a group of totals says."""
     fields = merge(totals)
     requests = _count(fields, schema.REQUESTS)
     errors = _count(fields, schema.ERRORS)
-    p50_ms, p95_ms, p99_ms = quantiles_ms(fields)
+    p50_ms, p95_ms, p99_ms = latencies(totals).quantiles_ms(QUANTILES) or (None, None, None)
     return Numbers(
         exposures=_count(fields, schema.EXPOSURES),
         requests=requests,
@@ -95,35 +110,6 @@ def numbers(totals: Iterable[Totals]) -> Numbers:
         p99_ms=p99_ms,
         metrics=_metrics(fields),
     )
-
-
-def histogram(fields: Fields) -> dict[int, float]:
-    """Give how many latencies each bin of the histogram holds, by bin, the shortest first."""
-    bins = ((schema.parse_bin_field(field), count) for field, count in fields.items())
-    return dict(sorted((index, count) for index, count in bins if index is not None and count > 0))
-
-
-def quantiles_ms(fields: Fields) -> tuple[float | None, ...]:
-    """Give p50, p95 and p99 in ms, within `histogram.RELATIVE_ERROR` of the exact ones."""
-    bins = histogram(fields)
-    if not bins:
-        return (None,) * len(QUANTILES)
-    return tuple(quantile_ms(list(bins), list(bins.values()), QUANTILES).tolist())
-
-
-def latency_curve(fields: Fields) -> tuple[list[float], list[float]]:
-    """Give latencies in ms, rising, and the share of requests that took no longer than each."""
-    bins = histogram(fields)
-    if not bins:
-        return [], []
-    lower, upper = edges_ms(list(bins))
-    total, so_far = sum(bins.values()), 0.0
-    latencies, shares = [float(lower[0])], [0.0]
-    for edge_ms, count in zip(upper.tolist(), bins.values(), strict=True):
-        so_far += count
-        latencies.append(edge_ms)
-        shares.append(so_far / total)
-    return latencies, shares
 
 
 def split(counts: Mapping[str, int], weights: Mapping[str, int]) -> tuple[Share, ...]:

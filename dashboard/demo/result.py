@@ -11,6 +11,7 @@ from openfeature_triton.dashboard.demo.folder import Folder
 from openfeature_triton.dashboard.demo.model_server import ModelServer
 from openfeature_triton.dashboard.demo.recognisers import TASK_TYPE
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import counts_and_latencies
 from openfeature_triton.flagd_config import Experiment, read_document
 
 _HEADER = ("variant", "service", "requests", "errors", "mean ms", "p95 ms", "word accuracy")
@@ -75,9 +76,11 @@ def read_result(folder: Folder, server: ModelServer, elapsed_s: float, url: str 
 
 def _variants(folder: Folder, experiment: Experiment) -> tuple[VariantResult, ...]:
     with closing(SqlStore(folder.store)) as store:
-        totals = summary.group(store.totals(experiment.key), lambda each: each.variant)
+        found = summary.group(
+            counts_and_latencies(store, experiment.key), lambda each: each.variant
+        )
     return tuple(
-        _variant(variant, service, summary.numbers(totals.get(variant, ())))
+        _variant(variant, service, summary.numbers(found.get(variant, ())))
         for variant, service in experiment.services.items()
     )
 

@@ -66,10 +66,11 @@ class World:
         *,
         phase: str = "aaaa1111",
         days_ago: int = 0,
+        minutes_ago: int = 90,
         weights: dict[str, int] | None = None,
     ) -> None:
         """Expose and record each outcome, some days ago, with a recorder of its own."""
-        time_ns = int((NOW - timedelta(days=days_ago, minutes=90)).timestamp()) * 10**9
+        time_ns = int((NOW - timedelta(days=days_ago, minutes=minutes_ago)).timestamp()) * 10**9
         settings = RecorderSettings(on_sigterm=False)
         recorder = Recorder(SqlSink(self.url), settings, clock_ns=lambda: time_ns)
         if weights is not None:

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from openfeature_triton.dashboard import SqlStore
-from openfeature_triton.dashboard.remembering import CLOSED_S, FRESH_S, RememberingStore
+from openfeature_triton.dashboard.remembering import (
+    CLOSED_S,
+    FRESH_S,
+    RECENT_S,
+    RememberingStore,
+)
+from openfeature_triton.dashboard.store import Seen
 from openfeature_triton.hooks import MissingStoreError
 from tests.dashboard.conftest import NOW, Outcome, World
 
@@ -15,33 +25,76 @@ def test_what_is_remembered_is_what_was_read(world: World) -> None:
     store, day_ns = SqlStore(world.url), 86_400 * 10**9
     remembering = RememberingStore(store, lambda: NOW)
     today_ns = int(NOW.timestamp()) * 10**9 // day_ns * day_ns
+    ranges = [
+        (start, end)
+        for start in (None, today_ns - 3 * day_ns, today_ns, today_ns + 5 * 3600 * 10**9)
+        for end in (None, today_ns - 2 * day_ns, today_ns + day_ns, today_ns + 8 * 3600 * 10**9)
+    ]
     for _ in range(2):
-        assert remembering.traffic("e") == store.traffic("e")
         assert remembering.phases("e") == store.phases("e")
-        for start in (None, today_ns - 3 * day_ns, today_ns):
-            for end in (None, today_ns - 2 * day_ns, today_ns + day_ns):
-                wanted = set(map(repr, store.totals("e", start_ns=start, end_ns=end)))
-                found = remembering.totals("e", start_ns=start, end_ns=end)
-                assert set(map(repr, found)) == wanted
+        assert remembering.seen("e") == store.seen("e")
+        for start, end in ranges:
+            assert remembering.traffic("e", start_ns=start, end_ns=end) == store.traffic(
+                "e", start_ns=start, end_ns=end
+            )
+            for name in ("counts", "latencies", "clusters"):
+                wanted = getattr(store, name)("e", step="day", start_ns=start, end_ns=end)
+                assert getattr(remembering, name)("e", start_ns=start, end_ns=end) == wanted
 
 
-def test_today_is_read_again_soon_and_closed_days_later(world: World) -> None:
-    """New outcomes show within seconds, late ones of closed days within minutes."""
+def test_what_is_still_written_is_read_again_soon_and_the_rest_later(world: World) -> None:
+    """New outcomes show within seconds, those of this morning in a minute, late ones in ten."""
     now_s = 0.0
     world.record("e", [Outcome("old", 1.0)], days_ago=5)
     store = RememberingStore(SqlStore(world.url), lambda: NOW, lambda: now_s)
 
     def requests() -> float:
-        return sum(each.fields["requests"] for each in store.totals("e"))
+        return sum(each.fields["requests"] for each in store.counts("e"))
 
     assert requests() == 1
-    world.record("e", [Outcome("old", 1.0)])
+    world.record("e", [Outcome("old", 1.0)], minutes_ago=10)
+    world.record("e", [Outcome("old", 1.0)], minutes_ago=180)
     world.record("e", [Outcome("old", 1.0)], days_ago=5)
     assert requests() == 1
-    now_s = FRESH_S
-    assert requests() == 2
-    now_s = CLOSED_S
-    assert requests() == 3
+    for later_s, found in ((FRESH_S, 2), (RECENT_S, 3), (CLOSED_S, 4)):
+        now_s = later_s
+        assert requests() == found
+
+
+def test_who_asks_meanwhile_waits_for_the_same_answer(world: World) -> None:
+    """Eight pages at once read the store once; an error reaches all who waited for it."""
+    world.record("e", [Outcome("old", 1.0)])
+    asked: list[str | None] = []
+    gate = threading.Event()
+
+    class Slow(SqlStore):
+        def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+            asked.append(experiment)
+            assert gate.wait(30)
+            if experiment == "broken":
+                raise MissingStoreError("store", "it is away", "wait")
+            return super().seen(experiment)
+
+    store = RememberingStore(Slow(world.url), lambda: NOW)
+    with ThreadPoolExecutor(16) as threads:
+        fine = [threads.submit(store.seen, "e") for _ in range(8)]
+        broken = [threads.submit(store.seen, "broken") for _ in range(8)]
+        while len(asked) < 2:
+            time.sleep(0.01)
+        gate.set()
+        assert {each.result() for each in fine} == {SqlStore(world.url).seen("e")}
+        assert all(isinstance(each.exception(), MissingStoreError) for each in broken)
+    assert len(store.seen("e")) == 1
+    assert asked.count("e") == 1
+
+
+def test_what_is_remembered_is_bounded(world: World) -> None:
+    """Whoever asks for one range after another does not fill the memory."""
+    world.record("e", [Outcome("old", 1.0)])
+    store = RememberingStore(SqlStore(world.url), lambda: NOW, max_kept=20)
+    for nth in range(100):
+        store.seen(f"e{nth}")
+    assert store.size() <= 20
 
 
 def test_an_error_is_not_remembered(world: World) -> None:

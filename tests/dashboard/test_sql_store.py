@@ -26,12 +26,13 @@ def test_totals_add_up_over_writers_and_stay_apart_by_day(world: World) -> None:
     world.record("e", [Outcome("new", 10.0), Outcome("new", 30.0, "timeout")])
     world.record("e", [Outcome("new", 20.0)])
     world.record("e", [Outcome("new", 5.0)], days_ago=1)
-    before, today = SqlStore(world.url).totals("e")
+    before, today = SqlStore(world.url).counts("e")
     assert (before.day, today.day) == (NOW.date() - timedelta(days=1), NOW.date())
     assert today.fields["requests"] == 3
     assert today.fields["error_timeout"] == 1
     assert today.fields["latency_ms_sum"] == pytest.approx(60.0, rel=1e-12)
-    assert today.fields[f"h{int(bin_of(30.0))}"] == 1
+    _, latencies = SqlStore(world.url).latencies("e")
+    assert latencies.latencies.fields()[f"h{int(bin_of(30.0))}"] == 1
     assert before.fields["requests"] == 1
 
 
@@ -39,7 +40,7 @@ def test_totals_keep_apart_what_a_page_shows_apart(world: World) -> None:
     """Variant, service that answered, language and phase each make a group of their own."""
     world.record("e", [Outcome("new", 1.0), Outcome("new", 1.0, served="old")])
     world.record("e", [Outcome("new", 1.0, language="ta")], phase="bbbb2222")
-    groups = {(t.phase, t.variant, t.served, t.language) for t in SqlStore(world.url).totals("e")}
+    groups = {(t.phase, t.variant, t.served, t.language) for t in SqlStore(world.url).counts("e")}
     assert groups == {
         ("aaaa1111", "new", "new", "hi-IN"),
         ("aaaa1111", "new", "old", "hi-IN"),
@@ -52,12 +53,12 @@ def test_totals_can_be_had_by_hour_and_of_a_range_of_time(world: World) -> None:
     world.record("e", [Outcome("new", 1.0)])
     world.record("e", [Outcome("new", 1.0)], days_ago=1)
     store, hour_ns = SqlStore(world.url), 3600 * 10**9
-    before, today = store.totals("e", step="hour")
+    before, today = store.counts("e", step="hour")
     began_ns = int((NOW - timedelta(hours=2)).timestamp()) * 10**9
     assert (before.start_ns, today.start_ns) == (began_ns - 24 * hour_ns, began_ns)
-    assert store.totals("e", step="hour", start_ns=began_ns) == (today,)
-    assert store.totals("e", step="hour", end_ns=began_ns) == (before,)
-    assert store.totals("e", start_ns=began_ns + hour_ns) == ()
+    assert store.counts("e", step="hour", start_ns=began_ns) == (today,)
+    assert store.counts("e", step="hour", end_ns=began_ns) == (before,)
+    assert store.counts("e", start_ns=began_ns + hour_ns) == ()
 
 
 def test_evaluations_are_counted_by_their_result(world: World) -> None:
@@ -86,7 +87,9 @@ def test_reading_changes_nothing(world: World) -> None:
     file = world.folder / "store.db"
     before, store = file.read_bytes(), SqlStore(world.url)
     assert store.traffic()
-    assert store.totals("e")
+    assert store.seen()
+    assert store.counts("e")
+    assert store.latencies("e")
     assert store.phases()
     store.close()
     assert file.read_bytes() == before

@@ -66,7 +66,7 @@ def requests_by_day(totals: tuple[Totals, ...]) -> dict[int, float]:
 def test_an_empty_store_gives_nothing(store: AnyStore) -> None:
     """Nothing recorded is no error."""
     assert store.read.traffic() == ()
-    assert store.read.totals("e") == ()
+    assert store.read.counts("e") == ()
     assert store.read.evaluations() == ()
     assert store.read.phases() == ()
     store.read.check()
@@ -77,7 +77,7 @@ def test_writers_of_one_window_are_summed(store: AnyStore) -> None:
     first, second = at(0, 9, 17), at(0, 9, 18)
     store.write(NOW_NS, light(first, 3), light(second, 5))
     store.write(NOW_NS, light(first, 4))
-    (totals,) = store.read.totals("e")
+    (totals,) = store.read.counts("e")
     assert totals.fields == {"requests": 9.0, "exposures": 11.0, "errors": 2.0}
     (traffic,) = store.read.traffic("e")
     assert (traffic.requests, traffic.first_ns, traffic.last_ns) == (9, first, second)
@@ -86,10 +86,10 @@ def test_writers_of_one_window_are_summed(store: AnyStore) -> None:
 def test_hostile_names_stay_names(store: AnyStore) -> None:
     """Whatever text a key is, it is found by it, and nothing else is."""
     store.write(NOW_NS, light(at(0), 1, experiment=HOSTILE, language=HOSTILE), light(at(0), 2))
-    (totals,) = store.read.totals(HOSTILE)
+    (totals,) = store.read.counts(HOSTILE)
     assert (totals.language, totals.fields["requests"]) == (HOSTILE, 1.0)
     assert [each.experiment for each in store.read.traffic()] == [HOSTILE, "e"]
-    assert store.read.totals('" or true or "') == ()
+    assert store.read.counts('" or true or "') == ()
 
 
 def test_tags_may_be_empty(store: AnyStore) -> None:
@@ -97,7 +97,7 @@ def test_tags_may_be_empty(store: AnyStore) -> None:
     store.write(NOW_NS, light(at(0), 1, experiment=""), light(at(0), 2, language=""))
     (traffic,) = store.read.traffic()
     assert (traffic.experiment, traffic.requests) == ("e", 2)
-    (totals,) = store.read.totals("e")
+    (totals,) = store.read.counts("e")
     assert totals.language == ""
 
 
@@ -106,9 +106,9 @@ def test_totals_by_hour_and_of_a_stretch_of_time(store: AnyStore) -> None:
     points = [light(at(day, hour), 1 + hour) for day in (0, 1, 2) for hour in (0, 5, 23)]
     store.write(NOW_NS, *points)
     for _ in range(2):
-        hours = store.read.totals("e", step="hour", start_ns=at(1, 5), end_ns=at(1, 23))
+        hours = store.read.counts("e", step="hour", start_ns=at(1, 5), end_ns=at(1, 23))
         assert [(each.start_ns, each.fields["requests"]) for each in hours] == [(at(1, 5), 6.0)]
-        part = store.read.totals("e", start_ns=at(2, 5), end_ns=at(0, 5))
+        part = store.read.counts("e", start_ns=at(2, 5), end_ns=at(0, 5))
         assert requests_by_day(part) == {2: 30.0, 1: 31.0, 0: 1.0}
         store.merge(NOW_NS)
 
@@ -155,13 +155,13 @@ def test_merged_days_hold_what_the_windows_do(store: AnyStore) -> None:
                 for variant in ("v", "w")
             ),
         )
-    before = store.read.totals("e"), store.read.traffic()
+    before = store.read.counts("e"), store.read.traffic()
     merged = store.merge(NOW_NS)
     assert set(merged) >= {TODAY - day for day in (1, 2, 3, 4)}
     assert TODAY not in merged
-    assert (store.read.totals("e"), store.read.traffic()) == before
+    assert (store.read.counts("e"), store.read.traffic()) == before
     store.merge(NOW_NS)
-    assert (store.read.totals("e"), store.read.traffic()) == before
+    assert (store.read.counts("e"), store.read.traffic()) == before
 
 
 def test_a_day_is_merged_an_hour_after_its_end(store: AnyStore) -> None:
@@ -181,11 +181,11 @@ def test_late_windows_are_counted_before_and_after_the_day_is_merged_again(
     store.merge(NOW_NS)
     store.write(NOW_NS, light(at(day, 12, 2), 7), light(at(0, 11, 2), 1))
     wanted = {day + 1: 10.0, day: 17.0, 0: 1.0}
-    assert requests_by_day(store.read.totals("e")) == wanted
+    assert requests_by_day(store.read.counts("e")) == wanted
     assert TODAY - day in store.merge(NOW_NS)
-    assert requests_by_day(store.read.totals("e")) == wanted
+    assert requests_by_day(store.read.counts("e")) == wanted
     store.write(NOW_NS, light(at(day, 12, 2), 8))
-    assert requests_by_day(store.read.totals("e")) == {**wanted, day: 18.0}
+    assert requests_by_day(store.read.counts("e")) == {**wanted, day: 18.0}
 
 
 def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
@@ -197,7 +197,7 @@ def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
             store.merge(now_ns)
         store.write(now_ns, light(now_ns, 1), light(max(now_ns - 2 * HOUR_NS, at(2)) + 5, 2))
         written += 3.0
-        assert sum(requests_by_day(store.read.totals("e")).values()) == written
+        assert sum(requests_by_day(store.read.counts("e")).values()) == written
 
 
 def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
@@ -228,7 +228,7 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
         seen = [_read(store) for store in stores]
         assert seen[0] == seen[1] == seen[2]
         assert len(seen[0][0]) == 18
-        clusters = seen[0][1]
+        clusters = seen[0][2]
         assert {(each.variant, each.language) for each in clusters} == {("v", ""), ("w", "")}
         for part in ("n", "m_output_words_n"):
             assert sum(_of_part(each, part) for each in clusters) == 3 * 400
@@ -248,4 +248,4 @@ def _read(store: AnyStore) -> tuple[Any, ...]:
     """Everything but the times, which name writers that drew their offsets."""
     read = store.read
     traffic = [replace(each, first_ns=0, last_ns=0) for each in read.traffic()]
-    return read.totals("e"), read.clusters("e"), traffic, read.evaluations()
+    return read.counts("e"), read.latencies("e"), read.clusters("e"), traffic, read.evaluations()

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from openfeature_triton.dashboard import SqlStore, summary
+from openfeature_triton.dashboard.store import counts_and_latencies
 from openfeature_triton.hooks.histogram import RELATIVE_ERROR
 from tests.dashboard.conftest import Outcome, World
 
@@ -29,7 +30,7 @@ def outcomes() -> list[Outcome]:
 def test_numbers_are_those_of_the_raw_requests(world: World, outcomes: list[Outcome]) -> None:
     """Counts are exact, means to rounding, quantiles within the histogram's promise."""
     world.record("e", outcomes)
-    found = summary.numbers(SqlStore(world.url).totals("e"))
+    found = summary.numbers(counts_and_latencies(SqlStore(world.url), "e"))
     failed = [each.error_class for each in outcomes if each.error_class]
     latencies = sorted(each.latency_ms for each in outcomes)
     accuracies = [each.metrics["word_accuracy"] for each in outcomes if each.metrics]
@@ -50,14 +51,13 @@ def test_nothing_recorded_is_none_and_not_zero() -> None:
     found = summary.numbers([])
     assert (found.requests, found.error_rate, found.mean_ms, found.p99_ms) == (0, None, None, None)
     assert found.metrics == {}
-    assert summary.latency_curve({}) == ([], [])
+    assert summary.latencies([]).curve() == ([], [])
 
 
 def test_a_latency_curve_rises_to_all_requests(world: World, outcomes: list[Outcome]) -> None:
     """At each latency the curve says the share of requests that took no longer."""
     world.record("e", outcomes)
-    fields = summary.merge(SqlStore(world.url).totals("e"))
-    latencies_ms, shares = summary.latency_curve(fields)
+    latencies_ms, shares = summary.latencies(SqlStore(world.url).latencies("e")).curve()
     assert shares[0] == 0
     assert shares[-1] == pytest.approx(1)
     for latency_ms, share in zip(latencies_ms, shares, strict=True):

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import counts_and_latencies
 from openfeature_triton.provider import Keyring, Registry
 from tests import servers
 from tests.integration.test_triton_server import alive, shared_memory, wait_until_gone
@@ -65,8 +66,10 @@ def finish(process: subprocess.Popen[str], temporary: Path) -> tuple[str, str]:
 def rows(store: Path) -> dict[str, summary.Numbers]:
     """What a store holds of each variant."""
     with closing(SqlStore(f"sqlite:///{store}")) as opened:
-        totals = summary.group(opened.totals("asr-fast-beam"), lambda each: each.variant)
-    return {variant: summary.numbers(each) for variant, each in totals.items()}
+        found = summary.group(
+            counts_and_latencies(opened, "asr-fast-beam"), lambda each: each.variant
+        )
+    return {variant: summary.numbers(each) for variant, each in found.items()}
 
 
 @pytest.mark.parametrize("kind", ["triton", "kserve"])

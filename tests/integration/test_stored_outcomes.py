@@ -26,7 +26,7 @@ from openfeature_triton.hooks.clusters import bucket_of
 from openfeature_triton.hooks.commands import store
 from openfeature_triton.hooks.histogram import quantile_ms
 from openfeature_triton.hooks.influx_api import InfluxApi, each_row
-from openfeature_triton.hooks.schema import cluster_fields, parse_bin_field
+from openfeature_triton.hooks.schema import cluster_fields
 from tests.dashboard.stores import influx_settings
 from tests.store_servers import InfluxServer, PostgresServer
 
@@ -86,17 +86,16 @@ def send(settings: RecorderSettings, influx: InfluxSettings) -> Sent:
 
 def check(read: Store, sent: Sent) -> None:
     """Compare a store with what was sent: per day and language, quantiles, phases."""
-    totals = read.totals("e")
+    totals = read.counts("e")
     found: Counter[tuple[str, str, int]] = Counter()
-    bins: dict[str, Counter[int]] = {"v": Counter(), "w": Counter()}
+    bins: dict[str, Counter[float]] = {"v": Counter(), "w": Counter()}
     for each in totals:
         day = each.start_ns // 10**9 // DAY_S
         found[each.variant, each.language, day] += int(each.fields["requests"])
         assert each.fields["exposures"] == each.fields["requests"]
-        for name, value in each.fields.items():
-            index = parse_bin_field(name)
-            if index is not None:
-                bins[each.variant][index] += int(value)
+    for each in read.latencies("e"):
+        held = each.latencies
+        bins[each.variant].update(dict(zip(held.bins.tolist(), held.counts.tolist(), strict=True)))
     assert found == sent.requests
     assert sum(each.fields.get("error_timeout", 0.0) for each in totals) == sent.errors
     assert sum(each.fields["m_output_words_sum"] for each in totals) == sent.words

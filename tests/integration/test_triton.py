@@ -20,6 +20,7 @@ from tritonclient.utils import InferenceServerException
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.demo.triton_server import RunningTriton
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import counts_and_latencies
 from openfeature_triton.hooks import ExperimentHook, Recorder, RecorderSettings
 from openfeature_triton.provider import (
     Call,
@@ -68,8 +69,8 @@ class World:
         """What the store holds of each variant."""
         assert self.recorder.flush()
         with closing(SqlStore(self.store)) as store:
-            totals = summary.group(store.totals("echo"), lambda each: each.variant)
-        return {variant: summary.numbers(each) for variant, each in totals.items()}
+            found = summary.group(counts_and_latencies(store, "echo"), lambda each: each.variant)
+        return {variant: summary.numbers(each) for variant, each in found.items()}
 
 
 @pytest.fixture

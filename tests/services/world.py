@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.demo.triton_server import RunningTriton
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import counts_and_latencies
 from openfeature_triton.flagd_config import example, read_document
 from openfeature_triton.hooks import ExperimentHook, Recorder, RecorderSettings
 from openfeature_triton.provider import (
@@ -51,8 +52,8 @@ class World:
 def stored(store: str, experiment: str) -> dict[str, summary.Numbers]:
     """Read what a store holds of each variant of an experiment."""
     with closing(SqlStore(store)) as reader:
-        totals = summary.group(reader.totals(experiment), lambda each: each.variant)
-    return {variant: summary.numbers(each) for variant, each in totals.items()}
+        found = summary.group(counts_and_latencies(reader, experiment), lambda each: each.variant)
+    return {variant: summary.numbers(each) for variant, each in found.items()}
 
 
 def provider_settings(
