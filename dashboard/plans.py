@@ -101,7 +101,7 @@ def analyse(plan: Plan, totals: Sequence[Totals], now: datetime) -> Analysis | N
         for (start_ns, phase, variant), members in summary.group(counts, _place).items()
     ]
     return summarize(
-        _with_latencies(slices, used), plan, requests_per_day=_requests_per_day(counts, now)
+        _with_latencies(slices, used), plan, requests_per_day=requests_per_day(counts, now)
     )
 
 
@@ -129,8 +129,14 @@ def _fields(members: Iterable[Totals], *, has_exposures: bool) -> Mapping[str, f
     return fields
 
 
-def _requests_per_day(totals: Iterable[Totals], now: datetime) -> float:
-    since_ns = int((now - _RECENT).timestamp()) * 10**9
+def recent_start_ns(now: datetime) -> int:
+    """Give from which whole hour on traffic is called present."""
+    return int((now - _RECENT).timestamp()) // 3600 * 3600 * 10**9
+
+
+def requests_per_day(totals: Iterable[Totals], now: datetime) -> float:
+    """Give the requests in a day of an experiment's recent totals."""
+    since_ns = recent_start_ns(now)
     recent = [each for each in totals if each.start_ns >= since_ns]
     if not recent:
         return 0.0

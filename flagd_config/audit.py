@@ -8,6 +8,8 @@ import getpass
 import json
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +21,10 @@ from openfeature_triton.flagd_config.file_change import digest
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change: `before` and `after` are SHA-256 of the file; `undo` restores what was there."""
+    """One change: `before` and `after` are SHA-256 of the file, "" where there is none.
+
+    `undo` restores what was there.
+    """
 
     time: str
     who: str
@@ -31,8 +36,10 @@ class Entry:
     diff: str
     undo: str
 
-    def restored(self) -> bytes:
-        """Give the file as it was before the change."""
+    def restored(self) -> bytes | None:
+        """Give the file as it was before the change, None if there was none."""
+        if not self.before:
+            return None
         return zlib.decompress(base64.b64decode(self.undo))
 
     def as_dict(self) -> dict[str, Any]:
@@ -41,11 +48,14 @@ class Entry:
 
 
 def log_of(path: Path) -> Path:
-    """Give where a flag file's audit log lies."""
-    return path.with_name(f"{path.name}.audit.jsonl")
+    """Give where a flag file's audit log lies: beside the file itself, where `path` is a link."""
+    file = path.resolve()
+    return file.with_name(f"{file.name}.audit.jsonl")
 
 
-def entry(command: str, experiment: str, reason: str, before: bytes, after: bytes) -> Entry:
+def entry(
+    command: str, experiment: str, reason: str, before: bytes | None, after: bytes | None
+) -> Entry:
     """Describe a change that is about to be made, by whoever runs this process."""
     return Entry(
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -56,22 +66,40 @@ def entry(command: str, experiment: str, reason: str, before: bytes, after: byte
         before=digest(before),
         after=digest(after),
         diff=difference(before, after),
-        undo=base64.b64encode(zlib.compress(before, 9)).decode(),
+        undo=base64.b64encode(zlib.compress(before or b"", 9)).decode(),
     )
 
 
-def difference(before: bytes, after: bytes) -> str:
+def difference(before: bytes | None, after: bytes | None) -> str:
     """Give a unified diff without its file names."""
-    old, new = (content.decode().splitlines() for content in (before, after))
+    old, new = ((content or b"").decode().splitlines() for content in (before, after))
     return "\n".join(list(difflib.unified_diff(old, new, lineterm="", n=1))[2:])
 
 
-def append(path: Path, made: Entry) -> None:
-    """Add one line to the log of a flag file, and see it on the disk."""
-    with log_of(path).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(asdict(made), ensure_ascii=False) + "\n")
-        log.flush()
-        os.fsync(log.fileno())
+@contextmanager
+def added(path: Path, made: Entry) -> Iterator[None]:
+    """Add one line to the log of a flag file, seen on the disk, while the change is made.
+
+    The line is taken away again if it is not: no change without its line, and no line without it.
+    """
+    log = log_of(path)
+    handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(handle).st_size
+        try:
+            text = json.dumps(asdict(made), ensure_ascii=False) + "\n"
+            line = memoryview(text.encode(errors="backslashreplace"))
+            while line:
+                line = line[os.write(handle, line) :]
+            os.fsync(handle)
+            yield
+        except BaseException:
+            os.ftruncate(handle, size)
+            if not size:
+                log.unlink()
+            raise
+    finally:
+        os.close(handle)
 
 
 def read(path: Path) -> tuple[Entry, ...]:

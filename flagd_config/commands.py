@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openfeature_triton.flagd_config import options
+from openfeature_triton.flagd_config.options import CouldNotRun, make_against
+from openfeature_triton.flagd_config.progress import progress
+from openfeature_triton.flagd_config.tables import table
+
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.experiment import Experiment
     from openfeature_triton.flagd_config.lint import Against, Report
-    from openfeature_triton.flagd_config.registry_services import KnownService
 
 FINE, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 _COLUMNS = ("experiment", "state", "task", "languages", "variant", "service", "weight", "phase")
@@ -32,33 +36,14 @@ _COLUMNS = ("experiment", "state", "task", "languages", "variant", "service", "w
     help="How findings are printed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option(
-    "--registry",
-    metavar="URL",
-    envvar="OFT_REGISTRY",
-    show_envvar=True,
-    help="Check services against this registry, an SQLAlchemy URL.",
-)
+@options.registry
 @click.option(
     "--against",
     metavar="FILE|git:COMMIT",
     help="The version that runs now: says which variants its experiments would lose.",
 )
-@click.option(
-    "--task-types",
-    metavar="NAME,...",
-    default="",
-    help="Task types that you have beyond asr, nmt, tts, ocr, ner and the registry's.",
-)
-@click.option(
-    "--bucketing",
-    type=click.Choice(["v2", "v3"]),
-    default="v3",
-    envvar="OFT_BUCKETING",
-    show_default=True,
-    show_envvar=True,
-    help="The generation of flagd's hash, which is part of an experiment's phase.",
-)
+@options.task_types
+@options.bucketing
 @click.pass_context
 def lint(
     context: click.Context,
@@ -86,10 +71,12 @@ def lint(
     from openfeature_triton.flagd_config.lint import lint_file
     from openfeature_triton.flagd_config.lint_formats import FORMATS, summary
 
-    services = None if registry is None else _read_services(registry)
-    reports = [
-        lint_file(file, _against(file, against, services, task_types, bucketing)) for file in files
-    ]
+    held_to = make_against(registry, bucketing, task_types)
+    reports = []
+    with progress("linting") as say:
+        for index, file in enumerate(files, 1):
+            say(f"{file}, {index} of {len(files)}")
+            reports.append(lint_file(file, _against(held_to, file, against)))
     text = FORMATS[output](reports)
     if text:
         click.echo(text)
@@ -100,47 +87,18 @@ def lint(
     context.exit(_exit_code(reports))
 
 
-class CouldNotRun(click.ClickException):
-    """What the command needs is not there."""
-
-    exit_code = COULD_NOT_RUN
-
-
 def _exit_code(reports: Sequence[Report]) -> int:
     if any(report.could_not_run for report in reports):
         return COULD_NOT_RUN
     return FINE if all(report.clean for report in reports) else FINDINGS
 
 
-def _read_services(url: str) -> Mapping[str, KnownService]:
-    from openfeature_triton.flagd_config.registry_services import (
-        RegistryUnreadableError,
-        read_services,
-    )
+def _against(against: Against, file: str, version: str | None) -> Against:
+    if version is None:
+        return against
+    from dataclasses import replace
 
-    try:
-        return read_services(url)
-    except RegistryUnreadableError as error:
-        raise CouldNotRun(str(error)) from error
-
-
-def _against(
-    file: str,
-    version: str | None,
-    services: Mapping[str, KnownService] | None,
-    task_types: str,
-    bucketing: str,
-) -> Against:
-    from openfeature_triton.flagd_config.lint import Against
-    from openfeature_triton.flagd_config.targeting_rules import TASK_TYPES
-
-    more = (name.strip() for name in task_types.split(","))
-    return Against(
-        bucketing=bucketing,
-        services=services,
-        before=None if version is None else _flags_of(version, file),
-        task_types=(*TASK_TYPES, *filter(None, more)),
-    )
+    return replace(against, before=_flags_of(version, file))
 
 
 def _flags_of(version: str, file: str) -> Mapping[str, Any]:
@@ -171,7 +129,7 @@ def _show_rules(output: str) -> None:
         click.echo(json.dumps({"rules": listed}, indent=2))
         return
     rows = [(rule.id, rule.severity, rule.finds) for rule in RULES.values()]
-    click.echo(_table([("rule", "severity", "finds"), *rows]))
+    click.echo(table([("rule", "severity", "finds"), *rows]))
 
 
 def _show(report: Report) -> None:
@@ -183,7 +141,7 @@ def _show(report: Report) -> None:
     )
     if experiments:
         rows = [row for experiment in experiments for row in _rows(experiment)]
-        click.echo(_table([_COLUMNS, *rows]))
+        click.echo(table([_COLUMNS, *rows]))
 
 
 def _count(number: int, noun: str) -> str:
@@ -204,15 +162,3 @@ def _rows(experiment: Experiment) -> list[tuple[str, ...]]:
         name = variant + (" (control)" if variant == experiment.control else "")
         rows.append((*start, name, service, str(experiment.weights[variant]), phase))
     return rows
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    from openfeature_triton.flagd_config.errors import one_line
-
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from openfeature_triton.flagd_config.experiment import (
 from openfeature_triton.flagd_config.flag_shape import check_document, check_flag
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
 from openfeature_triton.flagd_config.phase import BUCKETINGS
+from openfeature_triton.flagd_config.shipped import Shipped, in_order_of_end, read_shipped
 from openfeature_triton.flagd_config.syntax import parse, read_bytes
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -29,6 +30,7 @@ class Document:
 
     `flags` are the flags as written, `$ref`s resolved, for reading only: `as_flagd` gives a copy
     to work on. `experiments` are ordered as a request asks them: task type, priority, key.
+    `shipped` are those that were concluded, which are asked after all experiments.
     `refused` says which flags were left out and why, where the reading was lenient. `bucketing`
     is the generation of flagd's hash that splits requests, "v2" or "v3". `context` is what flagd
     wants in the context of each evaluation.
@@ -41,10 +43,16 @@ class Document:
     refused: tuple[FlagFileError, ...] = ()
     bucketing: str = "v3"
     context: Mapping[str, Any] = field(default_factory=FrozenDict)
+    shipped: Mapping[str, Shipped] = field(default_factory=FrozenDict)
 
     def of_task(self, task_type: str) -> tuple[Experiment, ...]:
         """Give the experiments of one task type, the first to be asked first."""
         return tuple(e for e in self.experiments.values() if e.task_type == task_type)
+
+    def offers_of(self, task_type: str) -> tuple[Experiment | Shipped, ...]:
+        """Give what takes requests of one task type, the first to be asked first."""
+        concluded = (each for each in self.shipped.values() if each.task_type == task_type)
+        return (*self.of_task(task_type), *concluded)
 
     def as_flagd(self) -> dict[str, Any]:
         """Give a fresh document for `FlagdCore.set_flags`, which changes what it is given."""
@@ -76,7 +84,15 @@ def parse_document(
         metadata=FrozenDict(document.get("metadata", {})),
         experiments=FrozenDict(_read_experiments(flags, place, bucketing)),
         bucketing=bucketing,
+        shipped=FrozenDict(in_order_of_end(_read_shipped(flags))),
     )
+
+
+def _read_shipped(flags: Mapping[str, Any]) -> Iterator[Shipped]:
+    for key, flag in flags.items():
+        found = read_shipped(key, flag)
+        if found is not None:
+            yield found
 
 
 def _read_flags(document: dict[str, Any], place: Place) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from openfeature_triton.flagd_config.give_way import GiveWay
 from openfeature_triton.flagd_config.json_members import Member, Members, NotMembersError
 from openfeature_triton.flagd_config.json_values import check_values
 from openfeature_triton.flagd_config.phase import BUCKETINGS
+from openfeature_triton.flagd_config.shipped import Shipped, in_order_of_end, read_shipped
 from openfeature_triton.flagd_config.syntax import decode, json_object, parse
 
 
@@ -36,6 +37,7 @@ class _Entry:
     flag: dict[str, Any] | None = None
     experiment: Experiment | None = None
     error: FlagFileError | None = None
+    shipped: Shipped | None = None
 
 
 class DocumentReader:
@@ -170,7 +172,7 @@ class DocumentReader:
             )
         except FlagFileError as error:
             return _Entry(member.text, error=error)
-        return _Entry(member.text, value, experiment)
+        return _Entry(member.text, value, experiment, shipped=read_shipped(member.key, value))
 
     def _document(
         self, top: dict[str, Any], entries: dict[str, _Entry], give_way: GiveWay
@@ -178,12 +180,15 @@ class DocumentReader:
         flags: dict[str, Any] = {}
         experiments: list[Experiment] = []
         refused: list[FlagFileError] = []
+        concluded: list[Shipped] = []
         for key, entry in entries.items():
             give_way()
             if entry.flag is not None:
                 flags[key] = entry.flag
             if entry.experiment is not None:
                 experiments.append(entry.experiment)
+            if entry.shipped is not None:
+                concluded.append(entry.shipped)
             if entry.error is not None:
                 refused.append(entry.error)
         if refused and not flags:
@@ -195,6 +200,7 @@ class DocumentReader:
             experiments=FrozenDict(in_order(experiments)),
             refused=tuple(refused),
             bucketing=self.bucketing,
+            shipped=FrozenDict(in_order_of_end(concluded)),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from openfeature_triton.flagd_config.dates import Dates, take_dates
 from openfeature_triton.flagd_config.errors import BrokenExperimentError, Place, shown
 from openfeature_triton.flagd_config.fractional import read_weights
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
@@ -22,7 +23,8 @@ class Experiment:
     """One experiment as its flag defines it.
 
     `languages` are those that the conditions on `language` name, () for all. `services` and
-    `weights` have every variant in the file's order. `phase` is the id of `definition`.
+    `weights` have every variant in the file's order. `phase` is the id of `definition`, which the
+    `dates` of its targeting are no part of.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Experiment:
     metadata: Metadata
     definition: str
     phase: str
+    dates: Dates
 
     @property
     def enabled(self) -> bool:
@@ -57,7 +60,7 @@ def read_experiment(key: str, flag: Mapping[str, Any], place: Place, bucketing: 
     metadata = flag["metadata"]
     if not key:
         _break(place, "an experiment's key is its id, and this one is empty", "give it a name")
-    services = _read_services(flag["variants"], place.at("variants"))
+    services = read_services(flag["variants"], place.at("variants"))
     _check_default(flag, place.at("defaultVariant"))
     split = _find_split(flag.get("targeting"), place.at("targeting"))
     split_place = place.at("targeting", *split.steps)
@@ -75,10 +78,12 @@ def read_experiment(key: str, flag: Mapping[str, Any], place: Place, bucketing: 
         metadata=FrozenDict(metadata),
         definition=definition,
         phase=phase_id(definition),
+        dates=take_dates(flag["targeting"])[0],
     )
 
 
-def _read_services(variants: Mapping[str, Any], place: Place) -> dict[str, str]:
+def read_services(variants: Mapping[str, Any], place: Place) -> dict[str, str]:
+    """Give the service of each variant; raises BrokenExperimentError for one without."""
     return {name: _read_service(value, place.at(name)) for name, value in variants.items()}
 
 

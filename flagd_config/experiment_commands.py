@@ -3,109 +3,127 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from openfeature_triton.flagd_config import options
+from openfeature_triton.flagd_config.new_commands import new
+from openfeature_triton.flagd_config.options import CouldNotRun, make_against, plainly
+
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.audit import Entry
+    from openfeature_triton.flagd_config.document import Document
+    from openfeature_triton.flagd_config.experiment import Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Refused(click.ClickException):
-    """The file or the life of the experiment does not allow what was asked."""
-
-    exit_code = 2
-
-
-def _options(function: F) -> F:
-    """Add what each of the group's commands takes."""
-    function = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
-    return click.option(
-        "--flags",
-        "path",
-        envvar="OFT_FLAGS",
-        default="flags.json",
-        show_default=True,
-        show_envvar=True,
-        type=click.Path(path_type=Path),
-        help="The flag file.",
-    )(function)
+def _reading(function: F) -> F:
+    """Add what each command takes that looks at experiments."""
+    return options.flags(options.bucketing(options.as_json(function)))
 
 
-_reason = click.option("--reason", default="", help="Why; kept in the audit log.")
+def _changing(function: F) -> F:
+    """Add what each command takes that edits the file."""
+    reason = click.option("--reason", default="", help="Why; kept in the audit log.")
+    return reason(_reading(options.registry(function)))
 
 
-@click.group(short_help="Start, ramp, pause and conclude experiments in a flag file.")
+@click.group(
+    short_help="Write, start, ramp, pause and conclude experiments in a flag file.",
+    epilog="Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25% "
+    '--reason "no errors"',
+)
 def experiment() -> None:
-    """Start, ramp, pause and conclude experiments in a flag file.
+    """Write, start, ramp, pause and conclude experiments in a flag file.
 
-    Each change is checked, written as a whole or not at all, and kept in an audit log beside the
-    file; `undo` puts back exactly what was there.
+    Each change is held to `lint`, written as a whole or not at all, and kept in an audit log beside
+    the file; `undo` puts back exactly what was there.
 
-    Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25% --reason "no errors"
+    Exits 0, or 2 where nothing was changed, and why is said in one line.
     """
 
 
-@experiment.command("list", epilog="Example: openfeature-triton experiment list --flags flags.json")
-@_options
-def list_(path: Path, *, as_json: bool) -> None:
-    """List the experiments of a flag file, and where each is in its life."""
-    from openfeature_triton.flagd_config.document import read_document
+experiment.add_command(new)
 
-    with _plainly():
-        found = [_described(each) for each in read_document(path).experiments.values()]
+
+@experiment.command("list", epilog="Example: openfeature-triton experiment list --flags flags.json")
+@_reading
+def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
+    """List the experiments of a flag file, and where each is in its life."""
+    document = _read(path, bucketing)
+    found = [_described(each) for each in document.experiments.values()]
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for each in found:
-        weights = ", ".join(f"{name} {weight}" for name, weight in each["weights"].items())
-        click.echo(f"{each['experiment']}  {each['status']}  {each['task_type']}  {weights}")
+    from openfeature_triton.flagd_config.tables import table
+
+    rows = [_row(each) for each in found]
+    heading = ("experiment", "status", "task", "languages", "weights", "dates")
+    click.echo(table([heading, *rows]) if rows else f"{path}: no experiments")
+    for error in document.refused:
+        click.echo(f"left out: {error}", err=True)
 
 
 @experiment.command(epilog="Example: openfeature-triton experiment show nmt-indictrans3")
 @click.argument("key")
-@_options
-def show(key: str, path: Path, *, as_json: bool) -> None:
-    """Show one experiment: status, services, weights, phase and metadata."""
-    from openfeature_triton.flagd_config.document import read_document
-
-    with _plainly():
-        found = read_document(path).experiments.get(key)
+@_reading
+def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
+    """Show one experiment: status, services, weights, dates, phase and metadata."""
+    document = _read(path, bucketing)
+    found = document.experiments.get(key)
     if found is None:
-        raise Refused(f"{path}: flag '{key}': there is no such experiment — see experiment list")
+        raise CouldNotRun(_missing(path, document, key))
     described = {**_described(found), "metadata": dict(found.metadata)}
     if as_json:
         click.echo(json.dumps(described, indent=2))
         return
+    from openfeature_triton.flagd_config.errors import one_line
+
     for name, value in described.items():
-        click.echo(f"{name:12}{json.dumps(value) if isinstance(value, dict) else value}")
+        click.echo(one_line(f"{name:12}{_shown(value)}"))
 
 
-def _step(command: str, meaning: str) -> None:
+def _step(command: str, meaning: str, *, dated: bool = False) -> None:
     """Make the command of one step of the life cycle."""
 
-    @experiment.command(
-        command,
-        help=f"{meaning}",
-        epilog=f"Example: openfeature-triton experiment {command} nmt-indictrans3 --reason why",
-    )
-    @click.argument("key")
-    @_reason
-    @_options
-    def run(key: str, reason: str, path: Path, *, as_json: bool) -> None:
+    def run(
+        *,
+        key: str,
+        path: Path,
+        reason: str,
+        bucketing: str,
+        registry: str | None,
+        as_json: bool,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> None:
+        from openfeature_triton.flagd_config.dates import Dates
         from openfeature_triton.flagd_config.life_cycle import step
 
-        with _plainly():
-            made = step(path, key, command, reason)
+        with plainly(path):
+            against, dates = make_against(registry, bucketing), Dates(start, end)
+            made = step(path, key, command, reason, against, dates=dates)
         _say(made, as_json=as_json)
 
+    example = " --end 2026-12-24T09:00:00Z" if dated else " --reason why"
+    made = experiment.command(
+        command,
+        help=meaning,
+        epilog=f"Example: openfeature-triton experiment {command} nmt-indictrans3{example}",
+    )
+    made(click.argument("key")(_changing(_dates(run) if dated else run)))
 
-_step("start", "Let a draft take requests.")
+
+def _dates(function: F) -> F:
+    """Add from when until when requests are taken."""
+    return options.start(options.end(function))
+
+
+_step("start", "Let a draft take requests, at once or between dates.", dated=True)
 _step("pause", "Send everybody to their own service for a while.")
 _step("resume", "Let a paused experiment take requests again, split as before.")
 _step("stop", "End an experiment without a winner.")
@@ -113,18 +131,60 @@ _step("cancel", "Give an experiment up.")
 
 
 @experiment.command(
+    epilog="Example: openfeature-triton experiment schedule nmt-indictrans3 --end 2026-12-24"
+)
+@click.argument("key")
+@_dates
+@_changing
+def schedule(
+    *,
+    key: str,
+    start: int | None,
+    end: int | None,
+    path: Path,
+    reason: str,
+    bucketing: str,
+    registry: str | None,
+    as_json: bool,
+) -> None:
+    """Set from when until when an experiment takes requests; the phase goes on.
+
+    The dates are written into the targeting by flagd's `$flagd.timestamp`, so every evaluator in
+    every language obeys them, and into the metadata for people.
+    """
+    from openfeature_triton.flagd_config.dates import Dates
+    from openfeature_triton.flagd_config.life_cycle import schedule as change
+
+    if start is None and end is None:
+        raise click.UsageError("name --start, --end or both")
+    with plainly(path):
+        made = change(path, key, Dates(start, end), reason, make_against(registry, bucketing))
+    _say(made, as_json=as_json)
+
+
+@experiment.command(
     epilog="Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25%"
 )
 @click.argument("key")
 @click.argument("shares", metavar="VARIANT=SHARE%...", nargs=-1, required=True)
-@_reason
-@_options
-def ramp(key: str, shares: tuple[str, ...], reason: str, path: Path, *, as_json: bool) -> None:
+@_changing
+def ramp(
+    *,
+    key: str,
+    shares: tuple[str, ...],
+    path: Path,
+    reason: str,
+    bucketing: str,
+    registry: str | None,
+    as_json: bool,
+) -> None:
     """Change the split; variants that are not named share what is left."""
     from openfeature_triton.flagd_config.life_cycle import ramp as change
+    from openfeature_triton.flagd_config.ramp import read_shares
 
-    with _plainly():
-        made = change(path, key, dict(map(_share, shares)), reason)
+    with plainly(path):
+        wanted = read_shares(shares)
+        made = change(path, key, wanted, reason, make_against(registry, bucketing))
     _say(made, as_json=as_json)
 
 
@@ -133,85 +193,93 @@ def ramp(key: str, shares: tuple[str, ...], reason: str, path: Path, *, as_json:
 )
 @click.argument("key")
 @click.option("--ship", "winner", required=True, help="The variant that everybody gets from now.")
-@_reason
-@_options
-def conclude(key: str, winner: str, reason: str, path: Path, *, as_json: bool) -> None:
+@_changing
+def conclude(
+    *,
+    key: str,
+    winner: str,
+    path: Path,
+    reason: str,
+    bucketing: str,
+    registry: str | None,
+    as_json: bool,
+) -> None:
     """Turn an experiment into a plain flag that sends all it took to the winner.
 
-    Services that ask for the flag by its key get the winner from now on. Those that ask by task
-    type (`experiments.infer`) are back on their own service: set their `service_id` to the winner.
+    That goes for services that ask by task type (`experiments.infer`) and by the flag's key.
+    Nothing is recorded any more. Once the winner is their own service, the flag can be deleted.
     """
     from openfeature_triton.flagd_config.life_cycle import conclude as change
 
-    with _plainly():
-        made = change(path, key, winner, reason)
+    with plainly(path):
+        made = change(path, key, winner, reason, make_against(registry, bucketing))
     _say(made, as_json=as_json)
 
 
 @experiment.command(epilog="Example: openfeature-triton experiment undo --reason 'wrong variant'")
-@_reason
-@_options
+@click.option("--reason", default="", help="Why; kept in the audit log.")
+@options.flags
+@options.as_json
 def undo(reason: str, path: Path, *, as_json: bool) -> None:
     """Put back exactly what was there before the last change."""
     from openfeature_triton.flagd_config.life_cycle import undo as change
 
-    with _plainly():
+    with plainly(path):
         made = change(path, reason)
     _say(made, as_json=as_json)
 
 
 @experiment.command(epilog="Example: openfeature-triton experiment log nmt-indictrans3")
 @click.argument("key", required=False)
-@_options
+@options.flags
+@options.as_json
 def log(key: str | None, path: Path, *, as_json: bool) -> None:
     """Show who changed what, when and why."""
-    from openfeature_triton.flagd_config.audit import read
+    from openfeature_triton.flagd_config.audit import log_of, read
 
-    with _plainly():
+    with plainly(path):
         found = [each for each in read(path) if key in (None, each.experiment)]
     if as_json:
         click.echo(json.dumps([each.as_dict() for each in found], indent=2))
         return
+    from openfeature_triton.flagd_config.errors import one_line
+
+    if not found:
+        click.echo(f"{log_of(path)}: nothing was changed yet")
     for each in found:
         why = f"  “{each.reason}”" if each.reason else ""
-        click.echo(f"{each.time}  {each.who}  {each.command}  {each.experiment}{why}")
+        click.echo(one_line(f"{each.time}  {each.who}  {each.command}  {each.experiment}{why}"))
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """End expected failures in one line."""
-    from openfeature_triton.flagd_config.errors import FlagFileError
+def _read(path: Path, bucketing: str) -> Document:
+    """Read the file without its bad flags, which must not hide the good ones."""
+    from openfeature_triton.flagd_config.edit import read_leniently
+    from openfeature_triton.flagd_config.syntax import read_bytes
 
-    try:
-        yield
-    except FlagFileError as error:
-        raise Refused(str(error)) from None
-    except OSError as error:
-        raise Refused(f"{error.filename}: {error.strerror} — nothing was changed") from None
+    with plainly(path):
+        return read_leniently(path, read_bytes(path), bucketing)
 
 
-def _share(text: str) -> tuple[str, float]:
-    variant, equals, share = text.rpartition("=")
-    try:
-        percent = float(share.strip().removesuffix("%"))
-    except ValueError:
-        equals = ""
-    if not equals or not variant or not 0 <= percent <= 100:
-        raise Refused(f"{text!r} is no share — write e.g. treatment=25%")
-    return variant, percent
+def _missing(path: Path, document: Document, key: str) -> str:
+    for error in document.refused:
+        if error.flag_key == key:
+            return str(error)
+    return f"{path}: flag '{key}': there is no such experiment — see experiment list"
 
 
 def _say(made: Entry, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(made.as_dict(), indent=2))
         return
-    click.echo(f"{made.command} {made.experiment}")
+    click.echo(f"{made.command} {made.experiment}: done; take it back by: experiment undo")
     click.echo(made.diff)
 
 
-def _described(found: Any) -> dict[str, Any]:
+def _described(found: Experiment) -> dict[str, Any]:
+    from openfeature_triton.flagd_config.dates import iso
     from openfeature_triton.flagd_config.life_cycle import status
 
+    dates = found.dates
     return {
         "experiment": found.key,
         "status": status(found),
@@ -220,5 +288,29 @@ def _described(found: Any) -> dict[str, Any]:
         "control": found.control,
         "services": dict(found.services),
         "weights": dict(found.weights),
+        "start": None if dates.start is None else iso(dates.start),
+        "end": None if dates.end is None else iso(dates.end),
         "phase": found.phase,
     }
+
+
+def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
+    weights = ", ".join(f"{name} {weight}" for name, weight in each["weights"].items())
+    dates = [f"{name} {each[name]}" for name in ("start", "end") if each[name]]
+    languages = ", ".join(each["languages"]) or "all"
+    return (
+        each["experiment"],
+        each["status"],
+        each["task_type"],
+        languages,
+        weights,
+        ", ".join(dates),
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "all"
+    return "" if value is None else str(value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from openfeature_triton.flagd_config.dates import iso, take_dates
 from openfeature_triton.flagd_config.document import Document
 from openfeature_triton.flagd_config.experiment import Experiment
 from openfeature_triton.flagd_config.languages import canonical_language
@@ -26,15 +28,14 @@ class Explanation:
     variant: str | None = None
     value: Any = None
     experiment: Experiment | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
     service: KnownService | None = None
     error: str | None = None
 
     @property
     def service_id(self) -> str | None:
         """The id of the variant's service, None without a variant or for a plain flag."""
-        if self.experiment is None or self.variant is None:
-            return None
-        return self.experiment.services[self.variant]
+        return None if self.variant is None else self.services.get(self.variant)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as values that JSON can hold; a service's credential is not known here."""
@@ -66,10 +67,12 @@ def explain_flag(
 ) -> Explanation:
     """Explain one flag; raises KeyError where the document has none of that key.
 
-    An experiment sees the language in its canonical form, and is asked once more with its first
-    subtag (`hi` of `hi-IN`) where it takes no request in the whole tag, as the provider does.
+    `timestamp` is the moment to look at, in seconds since 1970, now if not given.
+    An experiment, concluded or not, sees the language in its canonical form, and is asked once
+    more with its first subtag (`hi` of `hi-IN`) where it takes no request in the whole tag, as the
+    provider does.
     """
-    if key not in document.experiments:
+    if key not in document.experiments and key not in document.shipped:
         return _explain(document, key, context, services, timestamp)
     context = in_canonical_language(context)
     found = _explain(document, key, context, services, timestamp)
@@ -88,15 +91,16 @@ def explain_task(
     task_type: str,
     context: Mapping[str, Any],
     services: Mapping[str, KnownService] | None = None,
+    timestamp: int | None = None,
 ) -> list[Explanation]:
-    """Explain the experiments of a task in the order in which a request is offered to them.
+    """Explain the experiments of a task, concluded ones last, as a request is offered to them.
 
     The last one is the one that takes it, if its variant is not None.
     """
     context = {**context, "task_type": task_type}
     asked = []
-    for experiment in document.of_task(task_type):
-        asked.append(explain_flag(document, experiment.key, context, services))
+    for offer in document.offers_of(task_type):
+        asked.append(explain_flag(document, offer.key, context, services, timestamp))
         if asked[-1].variant is not None:
             break
     return asked
@@ -120,10 +124,13 @@ def _explain(
 ) -> Explanation:
     flag = document.flags[key]
     experiment = document.experiments.get(key)
-    tracer = Tracer(rule_data(context, key, timestamp), key, document.bucketing)
+    offer = experiment or document.shipped.get(key)
+    known = {} if offer is None else offer.services
+    moment = int(time.time()) if timestamp is None else timestamp
+    tracer = Tracer(rule_data(context, key, moment), key, document.bucketing)
 
     def made(variant: str | None, why: str, error: str | None = None) -> Explanation:
-        service_id = experiment.services.get(variant) if experiment and variant else None
+        service_id = known.get(variant or "")
         return Explanation(
             key,
             context,
@@ -133,6 +140,7 @@ def _explain(
             variant,
             flag["variants"].get(variant),
             experiment,
+            known,
             (services or {}).get(service_id or ""),
             error,
         )
@@ -147,15 +155,17 @@ def _explain(
     except Exception as error:  # noqa: BLE001 json-logic raises whatever a rule provokes
         return made(None, "the targeting fails", type(error).__name__)
     if result is None:
-        return _default(flag, _why_none(tracer.trace), made)
+        return _default(flag, _why_none(tracer.trace, targeting, moment), made)
     name = str(result).lower() if isinstance(result, bool) else str(result)
     if flag["variants"].get(name) is None:
         return made(None, f"the targeting gives {name!r}", "which is not a variant")
     return made(name, "the split chose it" if tracer.trace.bucket else "the targeting names it")
 
 
-def _why_none(trace: Trace) -> str:
-    bucket = trace.bucket
+def _why_none(trace: Trace, targeting: Any, moment: int) -> str:
+    bucket, (dates, _) = trace.bucket, take_dates(targeting)
+    if bucket is None and not dates.hold(moment):
+        return f"it takes requests only {dates}, and it is {iso(moment)}"
     if bucket is None:
         return "no branch of the targeting matches"
     if bucket.hashed is None:

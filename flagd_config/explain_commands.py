@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from openfeature_triton.flagd_config import options
+from openfeature_triton.flagd_config.options import CouldNotRun, read_registry
 
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.document import Document
     from openfeature_triton.flagd_config.explain import Explanation
 
 _OK, _NONE = 0, 1
-
-
-class CouldNotExplain(click.ClickException):
-    """What was asked for is not there."""
-
-    exit_code = 2
 
 
 @click.command(
@@ -29,31 +27,11 @@ class CouldNotExplain(click.ClickException):
 @click.option("--task", help="The task type; without KEY, its experiments are asked in order.")
 @click.option("--language", help="The request's language, BCP 47.")
 @click.option("--targeting-key", help="The request id or user id that is bucketed.")
-@click.option(
-    "--flags",
-    "path",
-    envvar="OFT_FLAGS",
-    default="flags.json",
-    show_default=True,
-    show_envvar=True,
-    help="The flag file.",
-)
-@click.option(
-    "--registry",
-    envvar="OFT_REGISTRY",
-    show_envvar=True,
-    help="Say where services are, from this registry, an SQLAlchemy URL.",
-)
-@click.option(
-    "--bucketing",
-    type=click.Choice(["v2", "v3"]),
-    default="v3",
-    envvar="OFT_BUCKETING",
-    show_default=True,
-    show_envvar=True,
-    help="The generation of flagd's hash.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@options.flags
+@options.registry
+@options.bucketing
+@options.at
+@options.as_json
 @click.pass_context
 def explain(
     command: click.Context,
@@ -63,9 +41,10 @@ def explain(
     task: str | None,
     language: str | None,
     targeting_key: str | None,
-    path: str,
+    path: Path,
     registry: str | None,
     bucketing: str,
+    at: int | None,
     as_json: bool,
 ) -> None:
     """Say which variant flag KEY gives a request, and why: conditions, bucket, service, phase.
@@ -73,19 +52,11 @@ def explain(
     Exits 0 with a variant, 1 without one, 2 where it could not be asked.
     """
     from openfeature_triton.flagd_config.document import read_document
-    from openfeature_triton.flagd_config.registry_services import (
-        RegistryUnreadableError,
-        read_services,
-    )
 
     given = {"task_type": task, "language": language, "targetingKey": targeting_key}
     context = _read_context(context_json) | {k: v for k, v in given.items() if v is not None}
     document = read_document(path, bucketing=bucketing)
-    try:
-        services = None if registry is None else read_services(registry)
-    except RegistryUnreadableError as error:
-        raise CouldNotExplain(str(error)) from error
-    asked = _ask(document, key, task, context, services)
+    asked = _ask(document, key, context, read_registry(registry), at)
     if as_json:
         click.echo(json.dumps({"asked": [each.as_dict() for each in asked]}, indent=2))
     else:
@@ -97,27 +68,26 @@ def _read_context(text: str) -> dict[str, Any]:
     try:
         context = json.loads(text)
     except ValueError as error:
-        raise CouldNotExplain(
-            f"--context is not JSON ({error}) — write e.g. '{{\"a\": 1}}'"
-        ) from error
+        raise CouldNotRun(f"--context is not JSON ({error}) — write e.g. '{{\"a\": 1}}'") from error
     if not isinstance(context, dict):
-        raise CouldNotExplain('--context is no object — write e.g. \'{"language": "hi"}\'')
+        raise CouldNotRun('--context is no object — write e.g. \'{"language": "hi"}\'')
     return context
 
 
 def _ask(
-    document: Document, key: str | None, task: str | None, context: dict[str, Any], services: Any
+    document: Document, key: str | None, context: dict[str, Any], services: Any, at: int | None
 ) -> list[Explanation]:
     from openfeature_triton.flagd_config.explain import explain_flag, explain_task
 
-    if key is None and task is None:
-        raise CouldNotExplain("name a flag KEY, or a --task")
+    task = context.get("task_type")
+    if key is None and not isinstance(task, str):
+        raise CouldNotRun("name a flag KEY, or a --task")
     if key is None:
-        return explain_task(document, str(task), context, services)
+        return explain_task(document, str(task), context, services, at)
     if key not in document.flags:
         known = ", ".join(list(document.flags)[:8])
-        raise CouldNotExplain(f"there is no flag {key!r} in {document.source} (there: {known})")
-    return [explain_flag(document, key, context, services)]
+        raise CouldNotRun(f"there is no flag {key!r} in {document.source} (there: {known})")
+    return [explain_flag(document, key, context, services, at)]
 
 
 def _lines(found: Explanation) -> list[str]:
@@ -135,8 +105,8 @@ def _lines(found: Explanation) -> list[str]:
     lines += _bucket_lines(found)
     if found.experiment is not None:
         lines.append(f"  phase       {found.experiment.phase}")
-        if found.variant is not None:
-            lines.append(f"  service     {_service(found)}")
+    if found.service_id is not None:
+        lines.append(f"  service     {_service(found)}")
     return [one_line(line) for line in lines]
 
 

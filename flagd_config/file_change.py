@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ class ChangedMeanwhileError(FlagFileError):
     """The file is not as it was when it was read."""
 
 
-def digest(content: bytes) -> str:
-    """Give the SHA-256 of a file's content, in hex."""
-    return hashlib.sha256(content).hexdigest()
+def digest(content: bytes | None) -> str:
+    """Give the SHA-256 of a file's content in hex, "" of no file."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
 @contextmanager
@@ -37,32 +38,57 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def replace(path: Path, before: bytes, after: bytes) -> None:
+def current(path: Path) -> bytes | None:
+    """Give what a file holds, None if there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def replace(path: Path, before: bytes | None, after: bytes | None) -> None:
     """Put new content in the place of the old: written beside it, synced, then renamed.
 
-    Mode and owner stay, and so does a symlink to the file. Raises ChangedMeanwhileError if the
-    file does not hold `before` any more.
+    None is no file. Mode and owner stay, and so does a symlink to the file. Raises
+    ChangedMeanwhileError if the file does not hold `before` any more.
     """
     target = path.resolve()
-    if target.read_bytes() != before:
+    if current(target) != before:
         raise ChangedMeanwhileError(
             Place(str(path)), "it was changed meanwhile", "look at the change, and try again"
         )
-    state = target.stat()
+    if after is None:
+        target.unlink()
+    else:
+        _write(target, after)
+    _sync_folder(target.parent)
+
+
+def _write(target: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as new:
-            new.write(after)
+            new.write(content)
             new.flush()
             os.fsync(new.fileno())
-            os.fchmod(new.fileno(), state.st_mode)
-            with contextlib.suppress(PermissionError):
-                os.fchown(new.fileno(), state.st_uid, state.st_gid)
+            _take_over(target, new.fileno())
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+
+
+def _take_over(target: Path, handle: int) -> None:
+    """Give a new file the mode and the owner of the one that it replaces, if there is one."""
+    if not target.exists():
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(handle, 0o666 & ~mask)
+        return
+    state = target.stat()
+    os.fchmod(handle, stat.S_IMODE(state.st_mode))
+    with contextlib.suppress(PermissionError):
+        os.fchown(handle, state.st_uid, state.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,20 +6,31 @@ The flag's state is what flagd obeys; its metadata's `status` tells apart what f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from openfeature_triton.flagd_config import audit
-from openfeature_triton.flagd_config.document import YAML_SUFFIXES, Document, parse_document
+from openfeature_triton.flagd_config.dates import (
+    Dates,
+    condition_of,
+    iso,
+    take_dates,
+    wrapped_rule,
+)
+from openfeature_triton.flagd_config.document import Document
+from openfeature_triton.flagd_config.edit import edit_flag
 from openfeature_triton.flagd_config.errors import FlagFileError, Place
 from openfeature_triton.flagd_config.experiment import Experiment
-from openfeature_triton.flagd_config.file_change import digest, locked, replace
-from openfeature_triton.flagd_config.flag_text import FlagText, NoSuchPlaceError, Step
-from openfeature_triton.flagd_config.syntax import read_bytes
-from openfeature_triton.flagd_config.targeting import operations
+from openfeature_triton.flagd_config.file_change import current, digest, locked, replace
+from openfeature_triton.flagd_config.flag_text import FlagText
+from openfeature_triton.flagd_config.lint import Against
+from openfeature_triton.flagd_config.places import Step
+from openfeature_triton.flagd_config.ramp import new_weights
+from openfeature_triton.flagd_config.shipped import COMPLETED
+from openfeature_triton.flagd_config.targeting import Operation, operations
 
-DRAFT, RUNNING, PAUSED = "draft", "running", "paused"
-COMPLETED, CANCELLED = "completed", "cancelled"
+DRAFT, RUNNING, PAUSED, CANCELLED = "draft", "running", "paused", "cancelled"
 STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "start": ((DRAFT,), RUNNING),
     "pause": ((RUNNING,), PAUSED),
@@ -29,8 +40,9 @@ STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """Command → from which statuses, to which."""
 
-RAMPABLE = (DRAFT, RUNNING, PAUSED)
-Edit = Callable[[FlagText, Experiment], None]
+ALIVE = (DRAFT, RUNNING, PAUSED)
+_PLAINLY = Against()
+_Change = Callable[[FlagText, Experiment, Any], None]  # with the targeting, `$ref`s resolved
 
 
 class LifeCycleError(FlagFileError):
@@ -46,58 +58,81 @@ def status(experiment: Experiment) -> str:
     return str(written) if written in known and written != RUNNING else DRAFT
 
 
-def step(path: Path, key: str, command: str, reason: str) -> audit.Entry:
+def step(
+    path: Path,
+    key: str,
+    command: str,
+    reason: str,
+    against: Against = _PLAINLY,
+    *,
+    dates: Dates | None = None,
+) -> audit.Entry:
     """Take one step of the life cycle: start, pause, resume, stop or cancel.
 
-    Raises LifeCycleError where the step is not allowed, FlagFileError where the file is no good.
+    Raises LifeCycleError where the step is not allowed, EditRefusedError where lint would not
+    allow what comes of it, FlagFileError where the file is no good.
     """
     allowed, goal = STEPS[command]
 
-    def edit(text: FlagText, experiment: Experiment) -> None:
-        _require(path, experiment, command, allowed)
+    def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
         text.set(("flags", key, "state"), "ENABLED" if goal == RUNNING else "DISABLED")
         text.set(("flags", key, "metadata", "status"), goal)
+        if dates:
+            _set_dates(path, text, experiment, rule, dates)
 
-    return _change(path, key, command, reason, edit)
+    return _edit(path, key, (command, allowed, reason), change, against)
 
 
-def ramp(path: Path, key: str, shares: Mapping[str, float], reason: str) -> audit.Entry:
+def schedule(
+    path: Path, key: str, dates: Dates, reason: str, against: Against = _PLAINLY
+) -> audit.Entry:
+    """Set from when until when an experiment takes requests; a date of None stays as it is."""
+
+    def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        _set_dates(path, text, experiment, rule, dates)
+
+    return _edit(path, key, ("schedule", ALIVE, reason), change, against)
+
+
+def ramp(
+    path: Path, key: str, shares: Mapping[str, float], reason: str, against: Against = _PLAINLY
+) -> audit.Entry:
     """Change the split: each named variant gets its share of 100, the others what is left.
 
-    What is left is divided among the other variants as they stand to each other. Weights stay in
-    the file's order, so the hash moves no more assignments than the shares demand of two variants.
+    Weights stay in the file's order, so the hash moves no more assignments than the shares demand
+    of two variants.
     """
 
-    def edit(text: FlagText, experiment: Experiment) -> None:
-        _require(path, experiment, "ramp", RAMPABLE)
-        weights = ramped(experiment, shares, Place(str(path)).at("flags", key))
-        for place, variant in _weight_places(path, text.text, key):
+    def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        weights = new_weights(experiment.weights, shares, Place(str(path)).at("flags", key))
+        for place, variant in _weight_places(path, key, rule):
             text.set(place, weights[variant])
 
-    return _change(path, key, "ramp", reason, edit)
+    return _edit(path, key, ("ramp", ALIVE, reason), change, against)
 
 
-def conclude(path: Path, key: str, winner: str, reason: str) -> audit.Entry:
-    """Turn an experiment into a plain flag: whoever it took now gets the winner.
+def conclude(
+    path: Path, key: str, winner: str, reason: str, against: Against = _PLAINLY
+) -> audit.Entry:
+    """Turn an experiment into a plain flag: whoever it took gets the winner, without an end.
 
     The targeting keeps its conditions and gives the winner in the place of the split, so requests
     that the experiment did not take (another language, say) still go to their own service.
     """
 
-    def edit(text: FlagText, experiment: Experiment) -> None:
-        _require(path, experiment, "conclude", (RUNNING, PAUSED))
+    def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
         if winner not in experiment.services:
             names = ", ".join(experiment.services)
             place = Place(str(path)).at("flags", key)
             raise LifeCycleError(place, f"{winner!r} is no variant", f"name one of: {names}")
-        split, _ = _split(path, text.text, key)
-        text.set(split[:-1], winner)
+        _give_all(text, key, rule, winner)
+        concluded = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = {"concluded": concluded, "shipped": winner, "status": COMPLETED, "experiment": False}
         text.set(("flags", key, "state"), "ENABLED")
-        text.set(("flags", key, "metadata", "experiment"), False)
-        text.set(("flags", key, "metadata", "shipped"), winner)
-        text.set(("flags", key, "metadata", "status"), COMPLETED)
+        for name, value in said.items():
+            text.set(("flags", key, "metadata", name), value)
 
-    return _change(path, key, "conclude", reason, edit)
+    return _edit(path, key, ("conclude", (RUNNING, PAUSED), reason), change, against)
 
 
 def undo(path: Path, reason: str) -> audit.Entry:
@@ -106,48 +141,55 @@ def undo(path: Path, reason: str) -> audit.Entry:
     Raises LifeCycleError if there is none, or the file was changed by hand since.
     """
     with locked(path):
-        before, entries = read_bytes(path), audit.read(path)
+        before, entries = current(path), audit.read(path)
         if not entries:
             raise LifeCycleError(Place(str(path)), "nothing was changed yet", "see experiment log")
         last = entries[-1]
         if digest(before) != last.after:
-            raise LifeCycleError(
-                Place(str(path)), "it was changed by hand since", "take it back with git instead"
-            )
+            _refuse_undo(path, last, before)
         made = audit.entry("undo", last.experiment, reason, before, last.restored())
-        replace(path, before, last.restored())
-        audit.append(path, made)
+        with audit.added(path, made):
+            replace(path, before, last.restored())
     return made
 
 
-def ramped(experiment: Experiment, shares: Mapping[str, float], place: Place) -> dict[str, int]:
-    """Give whole weights of all variants: of 100, or more where a share is no whole number."""
-    unknown = [name for name in shares if name not in experiment.weights]
-    if unknown:
-        names = ", ".join(experiment.weights)
-        raise LifeCycleError(place, f"{unknown[0]!r} is no variant", f"name one of: {names}")
-    named = sum(shares.values())
-    if any(share < 0 for share in shares.values()) or named > 100:
+def _refuse_undo(path: Path, last: audit.Entry, before: bytes | None) -> NoReturn:
+    if digest(before) == last.before:
         raise LifeCycleError(
-            place, f"shares of {named:g} % can't be", "keep them within 0 to 100 %"
+            Place(str(path)),
+            f"it is already as it was before the last change ({last.command} {last.experiment})",
+            "see experiment log",
         )
-    others = {name: w for name, w in experiment.weights.items() if name not in shares}
-    rest, weight = 100 - named, sum(others.values())
-    if others and not weight:
-        others, weight = dict.fromkeys(others, 1), len(others)
-    if not others and rest:
-        raise LifeCycleError(place, f"the shares add up to {named:g} %", "make it 100 %")
-    exact = {
-        name: shares.get(name, rest * others.get(name, 0) / (weight or 1))
-        for name in experiment.weights
-    }
-    for scale in (1, 10, 100, 1000):
-        whole = {name: round(share * scale) for name, share in exact.items()}
-        if sum(whole.values()) == 100 * scale and all(
-            abs(whole[name] - share * scale) < 1e-6 for name, share in exact.items()
-        ):
-            return whole
-    return {name: round(share * 1000) for name, share in exact.items()}
+    raise LifeCycleError(
+        Place(str(path)), "it was changed by hand since", "take it back with git instead"
+    )
+
+
+def _edit(
+    path: Path, key: str, step: tuple[str, tuple[str, ...], str], change: _Change, against: Against
+) -> audit.Entry:
+    """Change an experiment that is where the command may be given; `step` has its reason, too."""
+    command, allowed, reason = step
+
+    def edit(text: FlagText, document: Document) -> None:
+        experiment = _experiment(path, document, key)
+        _require(path, experiment, command, allowed)
+        change(text, experiment, document.flags[key]["targeting"])
+
+    return edit_flag(path, key, edit, against, command=command, reason=reason)
+
+
+def _experiment(path: Path, document: Document, key: str) -> Experiment:
+    found = document.experiments.get(key)
+    if found is not None:
+        return found
+    for error in document.refused:
+        if error.flag_key == key:
+            raise error
+    names = ", ".join(document.experiments) or "none"
+    raise LifeCycleError(
+        Place(str(path)).at("flags", key), "there is no such experiment", f"there are: {names}"
+    )
 
 
 def _require(path: Path, experiment: Experiment, command: str, allowed: tuple[str, ...]) -> None:
@@ -156,80 +198,65 @@ def _require(path: Path, experiment: Experiment, command: str, allowed: tuple[st
         raise LifeCycleError(
             Place(str(path)).at("flags", experiment.key),
             f"it is {found}, and only what is {' or '.join(allowed)} can be taken to {command}",
-            "see where it is: openfeature-triton experiment show",
+            f"see where it is: openfeature-triton experiment show {experiment.key}",
         )
 
 
-def _change(
-    path: Path,
-    key: str,
-    command: str,
-    reason: str,
-    edit: Edit,
-) -> audit.Entry:
-    """Edit one flag under the file's lock: checked, written as a whole, then logged."""
-    with locked(path):
-        before = read_bytes(path)
-        document = _read(path, before)
-        text = FlagText(before.decode())
-        try:
-            edit(text, _experiment(path, document, key))
-        except NoSuchPlaceError as error:
-            raise LifeCycleError(
-                Place(str(path)).at("flags", key),
-                f"it can't be edited, for {error}",
-                "write it out where it uses `$ref`, or edit it by hand",
-            ) from error
-        after = text.text.encode()
-        _check(path, key, document, after)
-        made = audit.entry(command, key, reason, before, after)
-        replace(path, before, after)
-        audit.append(path, made)
-    return made
+# In the flag's targeting
 
 
-def _check(path: Path, key: str, before: Document, after: bytes) -> None:
-    """See that the edited file is good, and that no other flag has changed."""
-    document = _read(path, after)
-    for name in {*before.flags, *document.flags} - {key}:
-        if before.flags.get(name) != document.flags.get(name):
-            place = Place(str(path)).at("flags", name)
-            raise LifeCycleError(place, "the edit would change this flag too", "edit it by hand")
-
-
-def _experiment(path: Path, document: Document, key: str) -> Experiment:
-    found = document.experiments.get(key)
-    if found is None:
-        names = ", ".join(document.experiments) or "none"
+def _set_dates(path: Path, text: FlagText, experiment: Experiment, rule: Any, dates: Dates) -> None:
+    """Write dates around the targeting, and beside it for people to read."""
+    flag, old, inner = ("flags", experiment.key), experiment.dates, wrapped_rule(rule)
+    start = old.start if dates.start is None else dates.start
+    end = old.end if dates.end is None else dates.end
+    condition = condition_of(Dates(start, end))
+    if inner is not None and not take_dates(inner)[0]:
+        text.set((*flag, "targeting", "if", 0), condition)
+    elif old:
         raise LifeCycleError(
-            Place(str(path)).at("flags", key), "there is no such experiment", f"there are: {names}"
+            Place(str(path)).at(*flag, "targeting"),
+            "its dates are written between other conditions",
+            "change them there, or remove them and try again",
         )
+    else:
+        text.wrap((*flag, "targeting"), condition)
+    for name, moment in (("end", end), ("start", start)):
+        if moment is not None:
+            text.set((*flag, "metadata", name), iso(moment))
+
+
+def _give_all(text: FlagText, key: str, rule: Any, winner: str) -> None:
+    """Put the winner in the place of the split, and take the dates away."""
+    targeting = ("flags", key, "targeting")
+    inner = wrapped_rule(rule)
+    if inner is not None:
+        text.lift(targeting, ("if", 1))
+        rule = inner
+    dates, without = take_dates(rule)
+    if dates:
+        text.set(targeting, without)
+    split = _split(without).steps[:-1]
+    if split:
+        text.set((*targeting, *split), winner)
+    else:  # the split is all: a text alone is no rule, and without a rule the default is given
+        text.set(targeting, {})
+        text.set(("flags", key, "defaultVariant"), winner)
+
+
+def _split(rule: Any) -> Operation:
+    (found,) = (each for each in operations(rule) if each.name == "fractional")
     return found
 
 
-def _read(path: Path, content: bytes) -> Document:
-    return parse_document(content, source=str(path), yaml=_is_yaml(path))
-
-
-def _is_yaml(path: Path) -> bool:
-    return path.suffix.lower() in YAML_SUFFIXES
-
-
-def _split(path: Path, text: str, key: str) -> tuple[tuple[Step, ...], Any]:
-    """Give the path of the arguments of a flag's `fractional`, as written, and the arguments."""
-    flag = _read(path, text.encode()).flags[key]
-    (found,) = (each for each in operations(flag["targeting"]) if each.name == "fractional")
-    return ("flags", key, "targeting", *found.steps), found.arguments
-
-
-def _weight_places(path: Path, text: str, key: str) -> list[tuple[tuple[Step, ...], str]]:
+def _weight_places(path: Path, key: str, rule: Any) -> list[tuple[tuple[Step, ...], str]]:
     """Give the path of each weight of a flag's split, and whose it is."""
-    split, arguments = _split(path, text, key)
-    places = []
-    for index, argument in enumerate(arguments):
+    split, places = _split(rule), []
+    for index, argument in enumerate(split.arguments):
         if isinstance(argument, list) and argument and isinstance(argument[0], str):
+            place = ("flags", key, "targeting", *split.steps, index)
             if len(argument) < 2:
-                place = Place(str(path)).at("flags", key)
-                raise LifeCycleError(place, f"{argument[0]!r} has no weight", "write it")
-            places.append(((*split, index, 1), argument[0]))
+                at = Place(str(path)).at(*place)
+                raise LifeCycleError(at, f"{argument[0]!r} has no weight", "write it")
+            places.append(((*place, 1), argument[0]))
     return places

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openfeature_triton.flagd_config import (
+    date_rules,
     document_rules,
     metadata_rules,
     split_rules,
@@ -253,8 +254,7 @@ class _Lint:
         yield from split_rules.check_planned_weights(flag, steps)
         yield from metadata_rules.check_keys(metadata, where)
         yield from metadata_rules.check_guardrails(metadata, where)
-        running = flag["state"] == "ENABLED"
-        yield from metadata_rules.check_dates(metadata, where, self._against.now, running=running)
+        yield from date_rules.check_dates(flag, steps, self._against.now)
         yield from metadata_rules.check_planned_requests(flag, steps)
         if self._against.services is not None:
             yield from traffic_rules.check_services(flag, self._against.services, steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
 from difflib import get_close_matches
 from statistics import NormalDist
 from typing import Any
@@ -64,6 +63,7 @@ KEYS: Mapping[str, _Check] = {
     "end": (_is_text, "a date such as 2026-12-24T09:00:00Z"),
     "status": _TEXT,
     "shipped": _TEXT,
+    "concluded": (_is_text, "a date such as 2026-12-24T09:00:00Z"),
     "version": (lambda value: isinstance(value, (str, int)), "a text or a number"),
     "flagSetId": _TEXT,
 }
@@ -145,46 +145,6 @@ def _is_margin(text: str) -> bool:
         return 0 < float(text.removesuffix("%")) < math.inf
     except ValueError:
         return False
-
-
-def read_date(value: Any) -> datetime | None:
-    """Give the moment that a text of ISO 8601 names, UTC where it says no zone; None for others."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def check_dates(
-    metadata: Mapping[str, Any], steps: Steps, now: datetime, *, running: bool
-) -> Iterator[Draft]:
-    """Find dates that are none, that are the wrong way round, or over."""
-    for key in ("start", "end"):
-        if key in metadata and read_date(metadata[key]) is None:
-            yield Draft(
-                "dates",
-                (*steps, key),
-                f"{shown(metadata[key])} is no date of ISO 8601",
-                "write e.g. 2026-11-24T09:00:00Z",
-            )
-    start, end = read_date(metadata.get("start")), read_date(metadata.get("end"))
-    if start and end and start >= end:
-        yield Draft(
-            "dates",
-            (*steps, "start"),
-            f"the start, {metadata['start']}, is not before the end, {metadata['end']}",
-            "correct one of the two",
-        )
-    elif end and end <= now and running:
-        yield Draft(
-            "ended",
-            (*steps, "end"),
-            f"the end, {metadata['end']}, has passed, and the experiment is ENABLED",
-            "conclude the experiment, or give it a later end",
-        )
 
 
 def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from openfeature_triton.flagd_config.dates import take_dates
+
 BUCKETINGS = ("v2", "v3")
 
 
@@ -14,13 +16,13 @@ def canonical_definition(flag: Mapping[str, Any], bucketing: str) -> str:
     """Give what decides who gets which variant, as canonical JSON.
 
     Keys sorted, no white space, 50.0 written as 50; a missing, null or empty `defaultVariant` is
-    null. Metadata is left out: a new owner or hypothesis opens no phase.
+    null. Metadata and dates are left out: a new owner or a later end opens no phase.
     """
     definition = {
         "bucketing": bucketing,
         "defaultVariant": flag.get("defaultVariant") or None,
         "state": flag["state"],
-        "targeting": flag.get("targeting") or None,
+        "targeting": take_dates(flag.get("targeting"))[1] or None,
         "variants": flag["variants"],
     }
     return json.dumps(

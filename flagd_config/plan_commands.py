@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from openfeature_triton.flagd_config import options
+from openfeature_triton.flagd_config.options import CouldNotRun, make_against
+from openfeature_triton.flagd_config.progress import progress
+
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.document import Document
-    from openfeature_triton.flagd_config.findings import Finding
+    from openfeature_triton.flagd_config.forecast import Forecast
 
 _KEYS = 100_000
-
-
-class CouldNotPlan(click.ClickException):
-    """What is to be compared is not there."""
-
-    exit_code = 2
 
 
 @click.command(
@@ -35,16 +34,11 @@ class CouldNotPlan(click.ClickException):
     help="How many keys are made up without --keys.",
 )
 @click.option("--html", "html_path", help="Write the picture to this HTML file, too.")
-@click.option(
-    "--bucketing",
-    type=click.Choice(["v2", "v3"]),
-    default="v3",
-    envvar="OFT_BUCKETING",
-    show_default=True,
-    show_envvar=True,
-    help="The generation of flagd's hash.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@options.registry
+@options.task_types
+@options.bucketing
+@options.at
+@options.as_json
 @click.pass_context
 def plan(
     command: click.Context,
@@ -54,39 +48,69 @@ def plan(
     keys_path: str | None,
     count: int,
     html_path: str | None,
+    registry: str | None,
+    task_types: str,
     bucketing: str,
+    at: int | None,
     as_json: bool,
 ) -> None:
     """Say who moves from where to where, in each task type and language, before NEW is applied.
 
+    Also which phases open, which order of variants moves fewer, what `lint` says, and from the
+    store (OFT_STORE, OFT_INFLUX_URL) when the planned requests are in at present traffic.
+
     Evaluates both versions for the same targeting keys: the same input gives the same plan. Exits
     0, 1 where `lint` finds something in NEW, 2 where a version cannot be read.
     """
-    from pathlib import Path
+    from dataclasses import replace
 
+    from openfeature_triton.flagd_config.lint import lint_file
     from openfeature_triton.flagd_config.plan import default_keys, make_plan
     from openfeature_triton.flagd_config.plan_picture import as_html, as_text
 
     if len(files) != (1 if against else 2):
         raise click.UsageError("name OLD and NEW, or NEW and --against")
     old_name, new_name = against or files[0], files[-1]
-    old, new = (_read(name, new_name, bucketing) for name in (old_name, new_name))
-    keys = _read_keys(keys_path) if keys_path else default_keys(count)
-    made = make_plan(old, new, keys)
-    findings = _lint(new_name, old, bucketing)
+    held_to = make_against(registry, bucketing, task_types)
+    with progress("planning") as say:
+        old, new = (_read(name, new_name, bucketing) for name in (old_name, new_name))
+        keys = _read_keys(keys_path) if keys_path else default_keys(count)
+        made = make_plan(old, new, keys, at=at, say=say)
+        findings = lint_file(new_name, replace(held_to, before=old.flags)).findings
+    forecasts, problem = _forecasts(new)
     if html_path:
-        try:
-            Path(html_path).write_text(as_html(made, f"{old_name} → {new_name}"), encoding="utf-8")
-        except OSError as error:
-            raise CouldNotPlan(f"{html_path} cannot be written ({error.strerror})") from error
+        page = as_html(made, f"{old_name} → {new_name}", forecasts, findings)
+        _write(html_path, page)
     if as_json:
-        listed = [finding.as_dict() for finding in findings]
-        click.echo(json.dumps({**made.as_dict(), "findings": listed}, indent=2))
+        more = {
+            "forecasts": [each.as_dict() for each in forecasts],
+            "findings": [each.as_dict() for each in findings],
+        }
+        click.echo(json.dumps({**made.as_dict(), **more}, indent=2))
     else:
-        click.echo(as_text(made))
-        for each in findings:
-            click.echo(f"{each.path}:{each.line}: {each.severity} [{each.rule_id}] {each.problem}")
+        click.echo(as_text(made, forecasts, findings))
+    if problem:
+        click.echo(f"the end at present traffic is not known: {problem}", err=True)
     command.exit(1 if any(finding.counts for finding in findings) else 0)
+
+
+def _forecasts(document: Document) -> tuple[list[Forecast], str]:
+    from datetime import datetime, timezone
+
+    from openfeature_triton.flagd_config.forecast import read_forecasts
+    from openfeature_triton.flagd_config.offers import NotOfferedError
+
+    try:
+        return read_forecasts(document, datetime.now(timezone.utc))
+    except NotOfferedError as error:
+        return [], str(error)
+
+
+def _write(path: str, page: str) -> None:
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise CouldNotRun(f"{path} cannot be written ({error.strerror})") from error
 
 
 def _read(name: str, new_name: str, bucketing: str) -> Document:
@@ -104,11 +128,5 @@ def _read_keys(path: str) -> list[str]:
 
     keys = [key for key in decode(read_bytes(path), Place(path)).splitlines() if key]
     if not keys:
-        raise CouldNotPlan(f"there are no targeting keys in {path} — write one in each line")
+        raise CouldNotRun(f"there are no targeting keys in {path} — write one in each line")
     return keys
-
-
-def _lint(path: str, old: Document, bucketing: str) -> tuple[Finding, ...]:
-    from openfeature_triton.flagd_config.lint import Against, lint_file
-
-    return lint_file(path, Against(bucketing=bucketing, before=old.flags)).findings

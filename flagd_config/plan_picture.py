@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from openfeature_triton.flagd_config.errors import one_line
-from openfeature_triton.flagd_config.plan import MovePlan, SliceMoves
+from openfeature_triton.flagd_config.findings import Finding
+from openfeature_triton.flagd_config.forecast import Forecast
+from openfeature_triton.flagd_config.plan import MovePlan, PhaseChange, SliceMoves
 
 _WIDTH = 40
 _MARKS = "█▓▒░▚▞▀▄"
@@ -18,17 +20,14 @@ table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left}td.n{te
 _COLOURS = ("#dfe3e8", "#8ecae6", "#ffb703", "#95d5b2", "#f4a6a6", "#cdb4db", "#ffd6a5", "#a3b18a")
 
 
-def as_text(plan: MovePlan) -> str:
-    """Give bars of before and after for each slice, the moves, and what else changes."""
+def as_text(
+    plan: MovePlan, forecasts: Sequence[Forecast] = (), findings: Sequence[Finding] = ()
+) -> str:
+    """Give bars of before and after for each slice, the moves, and what else is to be known."""
     lines: list[str] = []
     for each in plan.slices:
         lines += _slice_lines(each)
-    lines += [_phase_line(each.key, each.before, each.after) for each in plan.phases]
-    for order in plan.orders:
-        lines.append(
-            f"{order.key}: written in the order {', '.join(order.variants)} the split moves "
-            f"{order.moved:.1%} of its keys, not {order.moved_as_written:.1%}"
-        )
+    lines += said(plan, forecasts, findings)
     return "\n".join(map(one_line, lines)) or "nothing changes"
 
 
@@ -60,15 +59,41 @@ def _bar(shares: Mapping[str, float], marks: Mapping[str, str]) -> str:
     return bar
 
 
-def _phase_line(key: str, before: str, after: str) -> str:
+def said(plan: MovePlan, forecasts: Sequence[Forecast], findings: Sequence[Finding]) -> list[str]:
+    """Give a line for each experiment that begins, ends, or is planned, and for each finding."""
+    return [
+        *map(_phase_line, plan.phases),
+        *(f"{each.key}: takes requests {each.after}, not {each.before}" for each in plan.dates),
+        *(
+            f"{order.key}: written in the order {', '.join(order.variants)} the split moves "
+            f"{order.moved:.1%} of its keys, not {order.moved_as_written:.1%}"
+            for order in plan.orders
+        ),
+        *map(str, forecasts),
+        *(
+            f"{each.path}:{each.line}: {each.severity} [{each.rule_id}] {each.problem}"
+            for each in findings
+        ),
+    ]
+
+
+def _phase_line(phase: PhaseChange) -> str:
+    key, before, after = phase.key, phase.before, phase.after
     if not before:
         return f"{key}: begins, with phase {after}"
+    if phase.shipped:
+        return f"{key}: is concluded (phase {before} ends): all that it took go to {phase.shipped}"
     if not after:
         return f"{key}: is no experiment any more (was in phase {before})"
     return f"{key}: opens a new phase, {after} after {before}; outcomes are analysed per phase"
 
 
-def as_html(plan: MovePlan, title: str) -> str:
+def as_html(
+    plan: MovePlan,
+    title: str,
+    forecasts: Sequence[Forecast] = (),
+    findings: Sequence[Finding] = (),
+) -> str:
     """Give the same as one HTML page without scripts."""
     parts = [f"<h1>{escape(title)}</h1>"]
     for each in plan.slices:
@@ -84,8 +109,7 @@ def as_html(plan: MovePlan, title: str) -> str:
                     f"{escape(move.after)}</td></tr>"
                 )
             parts.append("</table>")
-    for phase in plan.phases:
-        parts.append(f"<p>{escape(_phase_line(phase.key, phase.before, phase.after))}</p>")
+    parts += [f"<p>{escape(one_line(line))}</p>" for line in said(plan, forecasts, findings)]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
 

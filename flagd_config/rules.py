@@ -54,6 +54,9 @@ _RULES = (
     Rule("metadata-type", ERROR, "a metadata value of the wrong type or out of its range"),
     Rule("guardrails", ERROR, "guardrails that cannot be read"),
     Rule("dates", ERROR, "a `start` or `end` that is no date, or `start` after `end`"),
+    Rule(
+        "dates-differ", WARNING, "a date that the targeting, which evaluators obey, says otherwise"
+    ),
     Rule("ended", WARNING, "a running experiment whose `end` has passed"),
     Rule("planned-requests", WARNING, "planned requests too few to find the minimum effect"),
     Rule("tag", ERROR, "a flag key or variant that would not survive as an InfluxDB tag"),

@@ -25,6 +25,8 @@ def check_overlaps(experiments: Mapping[str, Experiment]) -> Iterator[Draft]:
 
 
 def _overlap(one: Experiment, other: Experiment) -> bool:
+    if not one.dates.overlap(other.dates):
+        return False
     both = {*one.languages} & {*other.languages}
     return bool(both) or not one.languages or not other.languages
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from openfeature_triton.flagd_config.dates import take_dates
 from openfeature_triton.flagd_config.findings import Draft
 
 _KEYS = ("u1", "u2")
+_ANY_MOMENT = 1_764_000_000
 
 
 def try_targeting(key: str, flag: Mapping[str, Any], bucketing: str) -> Iterator[Draft]:
@@ -18,9 +20,10 @@ def try_targeting(key: str, flag: Mapping[str, Any], bucketing: str) -> Iterator
     # Imported here: a file without targeting need not wait for it.
     from openfeature_triton.flagd_config.reference import evaluate  # noqa: PLC0415
 
+    moment = take_dates(rule)[0].inside(_ANY_MOMENT)
     for context in _contexts(flag):
         try:
-            result = evaluate(rule, context, key, bucketing)
+            result = evaluate(rule, context, key, bucketing, moment)
         except Exception as error:  # noqa: BLE001 json-logic raises whatever a rule provokes
             yield _draft(key, f"evaluating it fails with {type(error).__name__}", context)
             return

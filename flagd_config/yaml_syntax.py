@@ -14,7 +14,12 @@ from typing import Any, NoReturn
 
 import yaml
 
-from openfeature_triton.flagd_config.errors import MalformedFileError, Place, RepeatedKeyError
+from openfeature_triton.flagd_config.errors import (
+    FlagFileError,
+    MalformedFileError,
+    Place,
+    RepeatedKeyError,
+)
 from openfeature_triton.flagd_config.json_values import MAX_DEPTH, too_deep
 
 _TAG = "tag:yaml.org,2002:"
@@ -40,9 +45,11 @@ def parse_yaml(text: str, place: Place) -> Any:
         raise _syntax_error(error, place) from error
 
 
-def _syntax_error(error: yaml.YAMLError, place: Place) -> MalformedFileError:
+def _syntax_error(error: yaml.YAMLError, place: Place) -> FlagFileError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "bad syntax"
+    if "nesting depth" in problem:  # newer libyaml counts, too
+        return too_deep(place)
     return MalformedFileError(
         place,
         f"this is not YAML ({problem})",

@@ -19,7 +19,14 @@ from openfeature_triton.flagd_config import FlagFileError, audit, example, life_
 from openfeature_triton.flagd_config.errors import Place
 from openfeature_triton.flagd_config.experiment_commands import experiment
 from openfeature_triton.flagd_config.file_change import ChangedMeanwhileError, digest, replace
-from openfeature_triton.flagd_config.life_cycle import LifeCycleError, conclude, ramp, step, undo
+from openfeature_triton.flagd_config.life_cycle import (
+    LifeCycleError,
+    conclude,
+    ramp,
+    step,
+    undo,
+)
+from openfeature_triton.flagd_config.ramp import ShareError, new_weights
 
 KEYS = {"nmt": "nmt-indictrans3", "ner": "ner-span-model", "asr": "asr-fast-beam"}
 
@@ -99,7 +106,7 @@ def test_a_ramp_that_cannot_be_is_refused(
 ) -> None:
     """Unknown variants, more than all, and all named but not adding up."""
     path = Path(shutil.copy(example("nmt"), tmp_path / "nmt.json"))
-    with pytest.raises(LifeCycleError, match=said):
+    with pytest.raises(ShareError, match=said):
         ramp(path, KEYS["nmt"], shares, "")
     assert path.read_bytes() == example("nmt").read_bytes()
 
@@ -110,10 +117,10 @@ def test_ramped_weights_keep_the_shares(one: float, other: float) -> None:
     found = read_document(example("ner")).experiments[KEYS["ner"]]
     shares = {"spans": one, "spans-large": other}
     if one + other > 100:
-        with pytest.raises(LifeCycleError):
-            life_cycle.ramped(found, shares, Place("x"))
+        with pytest.raises(ShareError):
+            new_weights(found.weights, shares, Place("x"))
         return
-    weights = life_cycle.ramped(found, shares, Place("x"))
+    weights = new_weights(found.weights, shares, Place("x"))
     total = sum(weights.values())
     assert all(isinstance(weight, int) and weight >= 0 for weight in weights.values())
     for name, share in shares.items():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openfeature_triton.flagd_config import example, example_task_types
+from openfeature_triton.flagd_config.dates import Dates, condition_of
 from openfeature_triton.flagd_config.lint import Against, Report, lint_file, lint_text
 from openfeature_triton.flagd_config.registry_services import KnownService
 from openfeature_triton.flagd_config.rules import RULES
@@ -56,7 +57,14 @@ def _second(document: dict[str, Any], **metadata: Any) -> None:
     document["flags"]["nmt-second"] = other
 
 
+def _dates(flag: dict[str, Any], dates: Dates, **said: str) -> None:
+    flag["metadata"].update(said)
+    flag["targeting"] = {"if": [condition_of(dates), flag["targeting"]]}
+
+
 LANGUAGE = {"var": "language"}
+MOMENT = {"var": "$flagd.timestamp"}
+ENDED = Dates(end=1_795_392_000)
 TASK = {"var": "task_type"}
 
 # Each changes the clean document so that exactly this rule is broken: document, flag.
@@ -114,7 +122,12 @@ BREAKS: list[tuple[str, Callable[[dict[str, Any], dict[str, Any]], object]]] = [
     ("guardrails", lambda _, f: f["metadata"].update(guardrails="error_rate=10%")),
     ("dates", lambda _, f: f["metadata"].update(start="tomorrow")),
     ("dates", lambda _, f: f["metadata"].update(start="2026-12-02", end="2026-12-01")),
-    ("ended", lambda _, f: f["metadata"].update(end="2026-11-23T00:00:00Z")),
+    ("dates", lambda _, f: _dates(f, Dates(start=200, end=100))),
+    ("dates", lambda _, f: _condition(f, {"<": [MOMENT, 1_796_119_200_000]})),
+    ("dates-differ", lambda _, f: f["metadata"].update(end="2026-12-23T00:00:00Z")),
+    ("dates-differ", lambda _, f: _dates(f, Dates(start=5), start="2000-01-01")),
+    ("ended", lambda _, f: _dates(f, Dates(end=1_764_000_000))),
+    ("ended", lambda _, f: _dates(f, ENDED, end="2026-11-23T00:00:00Z")),
     ("planned-requests", lambda _, f: f["metadata"].update(planned_requests=500)),
     ("planned-requests", lambda _, f: f["metadata"].update(baseline=0.5)),
     ("tag", lambda d, _: d["flags"].update({"n" * 65: d["flags"].pop(KEY)})),

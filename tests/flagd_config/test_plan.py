@@ -16,8 +16,9 @@ from openfeature_triton.flagd_config import (
     parse_document,
     read_document,
 )
+from openfeature_triton.flagd_config.assigner import Assigner
 from openfeature_triton.flagd_config.explain import explain_task
-from openfeature_triton.flagd_config.plan import Assigner, default_keys, find_slices, make_plan
+from openfeature_triton.flagd_config.plan import default_keys, find_slices, make_plan
 from openfeature_triton.flagd_config.plan_commands import plan
 
 KEY = "nmt-indictrans3"

@@ -14,6 +14,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagType
 
 from openfeature_triton.flagd_config import parse_document
+from openfeature_triton.flagd_config.dates import Dates, condition_of
 from openfeature_triton.provider.evaluator import Evaluator
 from tests.flagd_servers import Flagd, eventually, flagd_binary
 
@@ -73,6 +74,9 @@ RULES: dict[str, Any] = {
     "edges": {"if": [{"starts_with": [{"var": "email"}, "a"]}, "clubs",
                      {"ends_with": [NAME, "n"]}, "hearts", fractional(*FOUR)]},
     "unknown-variant": {"if": [{"==": [NAME, "jack"]}, "joker", fractional(*FOUR)]},
+    "in-dates": {"if": [condition_of(Dates(1, 4_000_000_000)), fractional(*FOUR)]},
+    "before-dates": {"if": [condition_of(Dates(start=4_000_000_000)), fractional(*FOUR)]},
+    "after-dates": {"if": [condition_of(Dates(end=1_764_000_000)), fractional(*FOUR)]},
     "boolean-result": {"==": [NAME, "jack"]},
 }
 # fmt: on
