@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RegistryError,
         RegistryUnavailableError,
         ServiceExistsError,
+        ServiceFileError,
         UnknownServiceError,
         WrongKeyError,
     )
@@ -58,6 +59,7 @@ _HOME = {
     "RegistryError": "errors",
     "RegistryUnavailableError": "errors",
     "ServiceExistsError": "errors",
+    "ServiceFileError": "errors",
     "UnknownServiceError": "errors",
     "WrongKeyError": "errors",
     "Experiments": "experiments",
@@ -106,6 +108,7 @@ __all__ = [
     "Service",
     "ServiceCache",
     "ServiceExistsError",
+    "ServiceFileError",
     "SyncFlags",
     "SyncSettings",
     "TritonClients",

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from openfeature_triton.provider.options import (
+    RegistryProblem,
+    as_json_option,
+    opened,
+    registry_option,
+)
+from openfeature_triton.provider.options import show as show_services
+from openfeature_triton.provider.upkeep_commands import COMMANDS
+
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from openfeature_triton.provider.registry import Record, Registry
-    from openfeature_triton.provider.settings import ProviderSettings
-
-
-class RegistryProblem(click.ClickException):
-    """The registry could not do what was asked."""
-
-    exit_code = 2
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_registry_url = click.option(
-    "--registry", help="The registry's SQLAlchemy URL.  [default: OFT_REGISTRY, or registry.db]"
-)
 _credential_file = click.option(
     "--credential-file",
     type=click.File("r"),
@@ -68,8 +60,8 @@ def keygen() -> None:
 @click.option("--published/--unpublished", default=True, show_default=True)
 @_credential_file
 @_ask
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def add(
     service_id: str,
     *,
@@ -102,10 +94,10 @@ def add(
         credential=_read_credential(credential_file, ask=ask_credential),
         published=published,
     )
-    with _opened(registry, must_exist=False) as opened:
-        opened.add(new, create_schema=True)
-        added = opened.record(service_id)
-    _show([added], as_json=as_json)
+    with opened(registry, must_exist=False) as found:
+        found.add(new, create_schema=True)
+        added = found.record(service_id)
+    show_services([added], as_json=as_json)
 
 
 @service.command("set")
@@ -118,8 +110,8 @@ def add(
 @click.option("--header", "credential_header")
 @_credential_file
 @_ask
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def set_(
     service_id: str,
     *,
@@ -135,62 +127,62 @@ def set_(
     """
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     credential = _read_credential(credential_file, ask=ask_credential)
-    with _opened(registry) as opened:
-        before = opened.record(service_id).service
-        opened.update(
+    with opened(registry) as found:
+        before = found.record(service_id).service
+        found.update(
             replace(before, credential=credential, **given), keep_credential=credential is None
         )
-        changed = opened.record(service_id)
-    _show([changed], as_json=as_json)
+        changed = found.record(service_id)
+    show_services([changed], as_json=as_json)
 
 
 @service.command("list")
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def list_(registry: str | None, *, as_json: bool) -> None:
     """List all services, never their credentials.
 
     Example: openfeature-triton service list --json
     """
-    with _opened(registry) as opened:
-        opened.verify()
-        found = opened.records()
-    _show(found, as_json=as_json)
+    with opened(registry) as found:
+        found.verify()
+        records = found.records()
+    show_services(records, as_json=as_json)
 
 
 @service.command()
 @click.argument("service_id")
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def show(service_id: str, registry: str | None, *, as_json: bool) -> None:
     """Show one service.
 
     Example: openfeature-triton service show asr-fast
     """
-    with _opened(registry) as opened:
-        opened.verify(service_id)
-        found = opened.record(service_id)
-    _show([found], as_json=as_json)
+    with opened(registry) as found:
+        found.verify(service_id)
+        record = found.record(service_id)
+    show_services([record], as_json=as_json)
 
 
 @service.command()
 @click.argument("service_id")
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def remove(service_id: str, registry: str | None, *, as_json: bool) -> None:
     """Remove a service.
 
     Example: openfeature-triton service remove asr-fast
     """
-    with _opened(registry) as opened:
-        opened.remove(service_id)
+    with opened(registry) as found:
+        found.remove(service_id)
     click.echo(json.dumps({"removed": service_id}) if as_json else f"removed {service_id}")
 
 
 @service.command()
 @click.argument("service_id")
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def publish(service_id: str, registry: str | None, *, as_json: bool) -> None:
     """Let experiments send requests to a service.
 
@@ -201,8 +193,8 @@ def publish(service_id: str, registry: str | None, *, as_json: bool) -> None:
 
 @service.command()
 @click.argument("service_id")
-@_registry_url
-@_as_json
+@registry_option
+@as_json_option
 def unpublish(service_id: str, registry: str | None, *, as_json: bool) -> None:
     """Let experiments no longer send requests to a service.
 
@@ -212,44 +204,10 @@ def unpublish(service_id: str, registry: str | None, *, as_json: bool) -> None:
 
 
 def _publish(service_id: str, registry: str | None, *, published: bool, as_json: bool) -> None:
-    with _opened(registry) as opened:
-        opened.publish(service_id, published=published)
-        changed = opened.record(service_id)
-    _show([changed], as_json=as_json)
-
-
-@contextmanager
-def _opened(url: str | None, *, must_exist: bool = True) -> Iterator[Registry]:
-    """Open the registry of the option or the environment; its errors end in one line."""
-    from openfeature_triton.provider.errors import ProviderError
-    from openfeature_triton.provider.keyring import Keyring
-    from openfeature_triton.provider.registry import Registry
-
-    settings = _settings()
-    try:
-        opened = Registry(url or settings.registry, Keyring.from_text(settings.keys))
-        with closing(opened) as registry:
-            if must_exist:
-                registry.require()
-                registry.create_schema()
-            yield registry
-    except ProviderError as error:
-        raise RegistryProblem(str(error)) from None
-
-
-def _settings() -> ProviderSettings:
-    """Read the environment; say which variable is no good, never what it holds."""
-    from pydantic import ValidationError
-
-    from openfeature_triton.provider.settings import ProviderSettings
-
-    try:
-        return ProviderSettings()
-    except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise RegistryProblem(
-            f"a setting in the environment is no good — {'; '.join(wrong)}"
-        ) from None
+    with opened(registry) as found:
+        found.publish(service_id, published=published)
+        changed = found.record(service_id)
+    show_services([changed], as_json=as_json)
 
 
 def _read_credential(file: IO[str] | None, *, ask: bool) -> SecretStr | None:
@@ -270,41 +228,5 @@ def _text_of(file: IO[str]) -> str:
         raise RegistryProblem(f"the credential in {file.name} is not UTF-8 text") from None
 
 
-def _show(found: tuple[Record, ...] | list[Record], *, as_json: bool) -> None:
-    rows = [_described(each) for each in found]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    elif not rows:
-        click.echo("no services yet — add one: openfeature-triton service add", file=sys.stderr)
-    else:
-        _print_table(rows)
-
-
-def _described(record: Record) -> dict[str, Any]:
-    """A service as one sees it: whether it has a credential, not which."""
-    each = record.service
-    return {
-        "service": each.service_id,
-        "task": each.task_type,
-        "protocol": each.protocol,
-        "url": each.url,
-        "model": each.model_name,
-        "version": each.model_version or "latest",
-        "credential": f"in {each.credential_header}" if record.has_credential else "none",
-        "published": each.published,
-    }
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    names = list(rows[0])
-    cells = [names, *[[_cell(row[name]) for name in names] for row in rows]]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    for line in cells:
-        texts = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        click.echo("  ".join(texts).rstrip())
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+for command in COMMANDS:
+    service.add_command(command)

@@ -9,7 +9,8 @@
     │   │   └── NewerRegistryError     a newer version of this program made it
     │   ├── UnknownServiceError        no row of that id
     │   ├── ServiceExistsError         a row of that id is there already
-    │   └── InvalidServiceError        a field that can't work, told by its name
+    │   ├── InvalidServiceError        a field that can't work, told by its name
+    │   └── ServiceFileError           a file of services that can't be read
     ├── KeyringError
     │   ├── MissingKeyError            credentials, and no key to open them
     │   ├── MalformedKeyError          what was given is no Fernet key
@@ -67,6 +68,10 @@ class ServiceExistsError(RegistryError):
 
 class InvalidServiceError(RegistryError):
     """A service that can't work; says which field of which service, never a credential."""
+
+
+class ServiceFileError(RegistryError):
+    """A file of services that can't be read; says which line of it."""
 
 
 class KeyringError(ProviderError):

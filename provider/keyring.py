@@ -43,10 +43,16 @@ class Keyring:
         try:
             return SecretStr(self._fernet.decrypt(ciphertext).decode())
         except InvalidToken:
-            raise WrongKeyError(
-                f"no key in OFT_KEYS opens the credential of service {service_id!r} — "
-                "set the key that it was added with, or set its credential again"
-            ) from None
+            raise _wrong_key(service_id) from None
+
+    def rotate(self, service_id: str, ciphertext: str) -> str:
+        """Encrypt a service's credential anew, with the first key; raises as `open` does."""
+        if self._fernet is None:
+            raise _no_key(service_id)
+        try:
+            return self._fernet.rotate(ciphertext).decode()
+        except InvalidToken:
+            raise _wrong_key(service_id) from None
 
 
 def _fernet(key: SecretStr) -> Fernet:
@@ -57,6 +63,13 @@ def _fernet(key: SecretStr) -> Fernet:
             "a key in OFT_KEYS is not a Fernet key (32 bytes, URL-safe base64) — "
             "make one: openfeature-triton service keygen"
         ) from None
+
+
+def _wrong_key(service_id: str) -> WrongKeyError:
+    return WrongKeyError(
+        f"no key in OFT_KEYS opens the credential of service {service_id!r} — "
+        "set the key that it was added with, or set its credential again"
+    )
 
 
 def _no_key(service_id: str) -> MissingKeyError:

@@ -75,11 +75,12 @@ def is_current(connection: Connection, name: str) -> bool:
 
 
 def migrate(connection: Connection, name: str) -> None:
-    """Bring a registry up to date within the connection's transaction, all or nothing.
+    """Bring a registry up to date within the connection's transaction to write, all or nothing.
 
     Raises NewerRegistryError, and NotARegistryError where `services` is somebody else's.
     """
-    _lock(connection)
+    if connection.dialect.name == "postgresql":  # SQLite's transactions to write hold a lock
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
     if is_current(connection, name):
         return
     present = set(inspect(connection).get_table_names())
@@ -93,14 +94,6 @@ def migrate(connection: Connection, name: str) -> None:
             f"{name} holds no registry (its table 'services' is somebody else's) — "
             "give the registry a database of its own"
         )
-
-
-def _lock(connection: Connection) -> None:
-    """Let other processes wait until the transaction ends."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
-    else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make(connection: Connection) -> None:

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Row, create_engine, delete, event, insert, inspect, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -83,7 +93,7 @@ class Registry:
             with self._engine.connect() as connection:
                 if is_current(connection, self.name):
                     return
-            with self._engine.begin() as connection:
+            with self._writing() as connection:
                 migrate(connection, self.name)
 
     def require(self) -> None:
@@ -174,6 +184,50 @@ class Registry:
         statement = update(services).where(services.c.service_id == service_id)
         self._change(service_id, statement.values(published=published, updated_at=now))
 
+    def rotate_keys(self) -> int:
+        """Encrypt every credential anew, with the first key; gives how many there are.
+
+        All in one transaction: readers see the old ones until it ends, and whatever cuts it off
+        leaves them. Raises KeyringError for the first that no key opens.
+        """
+        self._require_file()
+        has_one = select(services.c.service_id, services.c.credential).where(
+            services.c.credential.is_not(None)
+        )
+        with _said_plainly(self.name), self._writing() as connection:
+            rows = connection.execute(has_one.order_by("service_id").with_for_update()).all()
+            for service_id, locked in rows:
+                fresh = self._keyring.rotate(service_id, locked)
+                changed = update(services).where(services.c.service_id == service_id)
+                connection.execute(changed.values(credential=fresh))
+        return len(rows)
+
+    def put(self, wanted: Sequence[Service]) -> dict[str, str]:
+        """Add services that are not there and change those that are, all or none.
+
+        Credentials stay as they are; a new service has none. Gives `added`, `changed` or `same`
+        by service id. Raises InvalidServiceError.
+        """
+        rows = {each.service_id: self._row(replace(each, credential=None)) for each in wanted}
+        now = datetime.now(timezone.utc)
+        done = {}
+        with _said_plainly(self.name), self._writing() as connection:
+            known = {row.service_id: row for row in connection.execute(select(services))}
+            for service_id, row in rows.items():
+                del row["credential"]
+                before = known.get(service_id)
+                if before is None:
+                    new = {**row, "created_at": now, "updated_at": now}
+                    connection.execute(insert(services).values(**new))
+                elif any(getattr(before, name) != value for name, value in row.items()):
+                    changed = update(services).where(services.c.service_id == service_id)
+                    connection.execute(changed.values(**row, updated_at=now))
+                else:
+                    done[service_id] = "same"
+                    continue
+                done[service_id] = "added" if before is None else "changed"
+        return done
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
@@ -181,6 +235,14 @@ class Registry:
     def forget_connections(self) -> None:
         """Leave the connections to the parent process, after a fork."""
         self._engine.dispose(close=False)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that reads before it writes, and that no other one writes into."""
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
     def _pooling(self) -> dict[str, Any]:
         """A file is opened for each use: a file that was put in its place is then seen."""

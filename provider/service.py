@@ -14,6 +14,15 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _URL = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})(?:/\S*)?")
 _HIGHEST_PORT = 65535
+_LONGEST = {
+    "service_id": 200,
+    "task_type": 64,
+    "url": 400,
+    "model_name": 200,
+    "model_version": 64,
+    "credential_header": 100,
+}
+"""How many characters the registry keeps of each field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,11 @@ def check_service(service: Service) -> None:
         value = getattr(service, name)
         if not value or not value.isprintable() or value != value.strip():
             raise _invalid(service, name, f"{value!r} is empty or has spaces or control characters")
+    if not service.model_version.isprintable():
+        raise _invalid(service, "model_version", "has control characters")
+    for name, longest in _LONGEST.items():
+        if len(getattr(service, name)) > longest:
+            raise _invalid(service, name, f"is longer than {longest} characters")
     if service.protocol not in ("http", "grpc"):
         raise _invalid(service, "protocol", f"{service.protocol!r} is neither http nor grpc")
     endpoint = _URL.fullmatch(service.url)

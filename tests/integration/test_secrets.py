@@ -315,7 +315,8 @@ def _type_commands(written: Written, folder: Path) -> None:
     for command in (
         *(["list"], ["list", "--json"], ["show", OWN], ["show", OWN, "--json"], add, add),
         *(["set", OWN, "--url", "nowhere"], ["set", OWN, "--credential-file", str(secret)]),
-        *(["show", "nobody"], ["remove", OWN]),
+        *(["check"], ["check", "--json"], ["export"], ["export", "--json"], ["rotate-keys"]),
+        *(["import", str(secret)], ["show", "nobody"], ["remove", OWN]),
     ):
         result = CliRunner().invoke(service_commands, command)
         written.add(f"command {command[0]}", f"{result.output} {result.exception!r}")
