@@ -31,13 +31,34 @@ def read_totals(
     """Read an experiment's counts in the slices that it is looked at in, its latencies by day."""
     if not seen:
         return ()
-    day_ns = STEP_NS["day"]
-    until_ns = (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
-    reads: tuple[Callable[[], tuple[Totals, ...]], ...] = (
+    until_ns = _until_ns(seen)
+    return _at_once(
         lambda: store.counts(experiment, step="hour", end_ns=until_ns),
         lambda: store.counts(experiment, start_ns=until_ns),
         lambda: store.latencies(experiment),
     )
+
+
+def read_clusters(
+    store: Store, experiment: str, plan: Plan, seen: Sequence[Seen | Traffic]
+) -> tuple[Totals, ...]:
+    """Read its sums by buckets of users in the same slices; () where the unit is the request."""
+    if plan.unit != "user" or not seen:
+        return ()
+    until_ns = _until_ns(seen)
+    return _at_once(
+        lambda: store.clusters(experiment, step="hour", end_ns=until_ns),
+        lambda: store.clusters(experiment, start_ns=until_ns),
+    )
+
+
+def _until_ns(seen: Sequence[Seen | Traffic]) -> int:
+    """Give until when slices are of an hour."""
+    day_ns = STEP_NS["day"]
+    return (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
+
+
+def _at_once(*reads: Callable[[], tuple[Totals, ...]]) -> tuple[Totals, ...]:
     with ThreadPoolExecutor(len(reads)) as threads:
         found = threads.map(lambda read: read(), reads)
     return tuple(each for part in found for each in part)
@@ -71,6 +92,7 @@ def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tu
         lower_is_better=tuple(
             each.strip() for each in str(said.get("lower_is_better", "")).split(",") if each.strip()
         ),
+        unit="user" if definition.unit == "user" else "request",
     )
     return plan, tuple(problems)
 
@@ -85,20 +107,34 @@ def known_weights(definition: Definition, phases: Iterable[Phase]) -> dict[str, 
     }
 
 
-def analyse(plan: Plan, totals: Sequence[Totals], now: datetime) -> Analysis | None:
+def analyse(
+    plan: Plan, totals: Sequence[Totals], now: datetime, clusters: Sequence[Totals] = ()
+) -> Analysis | None:
     """Analyse an experiment; None where no control is known, so nothing can be compared.
 
     A variant that no phase has a weight for was sent nobody by the experiment, and is left out.
+
+    Args:
+        plan: what was decided beforehand.
+        totals: what was recorded, in the slices that it is looked at in.
+        now: the present time.
+        clusters: the sums by buckets of users in the same slices; without them requests are
+            compared.
     """
     if not plan.control:
         return None
     wanted = {plan.control, *(variant for each in plan.weights.values() for variant in each)}
-    used = [each for each in totals if not plan.weights or each.variant in wanted]
+    used, by_user = (
+        [each for each in given if not plan.weights or each.variant in wanted]
+        for given in (totals, clusters)
+    )
     counts = [each for each in used if each.fields]
     has_exposures = any(each.fields.get(schema.EXPOSURES) for each in counts)
     slices = [
         Slice(_index(start_ns), phase, variant, _fields(members, has_exposures=has_exposures))
-        for (start_ns, phase, variant), members in summary.group(counts, _place).items()
+        for (start_ns, phase, variant), members in summary.group(
+            [*counts, *by_user], _place
+        ).items()
     ]
     return summarize(
         _with_latencies(slices, used), plan, requests_per_day=requests_per_day(counts, now)

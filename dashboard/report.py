@@ -18,7 +18,7 @@ from openfeature_triton.dashboard.developments import (
     looks,
 )
 from openfeature_triton.dashboard.phases import PhaseLine, Split, in_order, moment, phase_lines
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
+from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
 from openfeature_triton.dashboard.statistics import Analysis, Verdict
 from openfeature_triton.dashboard.statistics.verdict import BROKEN, END, REVIEW, SHIP, STOP
 from openfeature_triton.dashboard.store import Phase, Store, Totals, Traffic
@@ -122,9 +122,12 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
     lines = phase_lines(definition, traffic, phases)
     if not is_known or (phase and phase not in {each.phase for each in lines}):
         return None
-    totals = [each for each in every if phase in ("", each.phase)]
     plan, problems = make_plan(definition, phases)
-    analysis = analyse(plan, totals, now)
+    totals, clusters = (
+        [each for each in given if phase in ("", each.phase)]
+        for given in (every, read_clusters(store, key, plan, seen))
+    )
+    analysis = analyse(plan, totals, now, clusters)
     variants = in_order(definition, summary.group(totals, lambda each: each.variant))
     by_variant = {variant: summary.numbers(each) for variant, each in variants.items()}
     fallbacks = {variant: _fallbacks(each) for variant, each in variants.items()}
@@ -140,7 +143,8 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
             last_seen=line.last_seen,
             is_running=definition.status == "running",
             now=now,
-            problems=(*problems, *_of_users(definition)),
+            problems=problems,
+            is_of_users=plan.unit == "user",
         ),
         whole=whole,
         variants=by_variant,
@@ -152,17 +156,8 @@ def report(store: Store, flags: Flags, key: str, now: datetime, phase: str = "")
         curves=_curves(variants),
         looks={} if analysis is None else looks(analysis, now),
         exposed=exposed(plan, totals, now),
-        by_language=() if analysis is None else by_language(plan, totals, now),
-    )
-
-
-def _of_users(definition: Definition) -> tuple[str, ...]:
-    """Requests of one user are alike: who takes them for independent is too sure."""
-    if definition.unit != "user":
-        return ()
-    return (
-        "Randomised by user, but compared by request: with a few heavy users the intervals are "
-        "narrower than they should be, and the split may look broken.",
+        # Buckets of users know no language, and requests of users are not to be compared.
+        by_language=() if plan.unit == "user" else by_language(plan, totals, now),
     )
 
 

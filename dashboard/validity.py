@@ -14,6 +14,7 @@ from openfeature_triton.dashboard.statistics.verdict import COLLECTING
 State = Literal["fine", "warning", "broken"]
 
 MAX_FALLBACK_RATE = 0.01
+MIN_USER_SHARE = 0.99
 STALE_AFTER = timedelta(minutes=30)
 
 
@@ -35,6 +36,7 @@ def checks(
     is_running: bool,
     now: datetime,
     problems: Sequence[str] = (),
+    is_of_users: bool = False,
 ) -> tuple[Check, ...]:
     """Give what was looked at, the worst first.
 
@@ -46,10 +48,12 @@ def checks(
         is_running: whether the flag file sends traffic now.
         now: the present time.
         problems: what of the plan can't be read.
+        is_of_users: whether users were randomised.
     """
     found = [_plan(each) for each in problems]
     if analysis is not None:
         found += [_split(analysis), _amount(analysis)]
+        found += [_users(analysis.user_share)] if is_of_users and analysis.requests else []
     else:
         text = "No control variant is known, so nothing can be compared."
         found.append(Check("Control", "warning", text))
@@ -78,6 +82,20 @@ def _amount(analysis: Analysis) -> Check:
     if analysis.verdict.kind == COLLECTING:
         return Check("Data", "warning", "There is too little of it to compare variants.")
     return Check("Data", "fine", f"{analysis.requests:,} requests are enough to compare variants.")
+
+
+def _users(share: float | None) -> Check:
+    """Requests of one user are alike: who takes them for independent is too sure."""
+    if share is None:
+        text = (
+            "Randomised by user, but no request names its user, so requests are compared: with a "
+            "few heavy users the intervals are too narrow, and the split may look broken."
+        )
+        return Check("Users", "warning", text)
+    text = f"{percent(share, 1)} of the requests name their user"
+    if share < MIN_USER_SHARE:
+        return Check("Users", "warning", f"{text}: the rest is left out of every comparison.")
+    return Check("Users", "fine", f"Users are compared, not requests: {text}.")
 
 
 def _fallbacks(requests: int, fallbacks: int) -> Check:

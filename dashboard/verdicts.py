@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from openfeature_triton.dashboard.definitions import Definition
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
+from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.store import Phase, Store, Traffic
 
@@ -48,7 +48,9 @@ class Verdicts:
         if kept is not None and (kept[0] == state or self._clock_s() - kept[1] < FRESH_S):
             return kept[2]
         plan, _ = make_plan(definition, phases)
-        analysis = analyse(plan, read_totals(self._store, definition.key, traffic), now)
+        totals = read_totals(self._store, definition.key, traffic)
+        clusters = read_clusters(self._store, definition.key, plan, traffic)
+        analysis = analyse(plan, totals, now, clusters)
         verdict = None if analysis is None else analysis.verdict
         with self._lock:
             self._kept.pop(definition.key, None)

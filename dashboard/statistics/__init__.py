@@ -19,16 +19,17 @@ In a notebook:
     True
 """
 
-from openfeature_triton.dashboard.statistics.analysis import (
+from openfeature_triton.dashboard.statistics.analysis import summarize
+from openfeature_triton.dashboard.statistics.guardrails import Guardrail, GuardrailResult
+from openfeature_triton.dashboard.statistics.planner import days_left, requests_per_arm
+from openfeature_triton.dashboard.statistics.results import (
     Analysis,
     Effect,
     MetricResult,
+    SplitResult,
     Step,
     VariantResult,
-    summarize,
 )
-from openfeature_triton.dashboard.statistics.guardrails import Guardrail, GuardrailResult
-from openfeature_triton.dashboard.statistics.planner import days_left, requests_per_arm
 from openfeature_triton.dashboard.statistics.rollups import Plan, Slice
 from openfeature_triton.dashboard.statistics.verdict import Verdict
 
@@ -40,6 +41,7 @@ __all__ = [
     "MetricResult",
     "Plan",
     "Slice",
+    "SplitResult",
     "Step",
     "VariantResult",
     "Verdict",

@@ -1,41 +1,151 @@
 """Clusters: means and shares whose unit is a user, from sums over hash buckets of users.
 
-The delta method for a ratio of sums (Deng, Knoblich & Lu 2018, "Applying the delta method in metric
-analytics", section 3.2), over buckets of users as in Kohavi, Tang & Xu 2020, "Trustworthy online
-controlled experiments", chapter 18. Users are hashed into buckets by a salt of its own, so buckets
-are independent and alike whatever single users do.
+Requests of one user resemble each other, so what counts as independent are buckets of users. A mean
+is a ratio of sums, r = Σs/Σn, and a bucket moves it by (s_b − r·n_b)/Σn: the delta method for a
+ratio (Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics", section 3.2),
+over buckets of users as in Kohavi, Tang & Xu 2020, "Trustworthy online controlled experiments",
+chapter 18. Users are hashed into buckets by a salt of its own, so buckets are independent and alike
+whatever single users do.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
-from openfeature_triton.dashboard.statistics.always_valid import Floats
+from openfeature_triton.dashboard.statistics.always_valid import ALPHA, Floats
 
 BUCKETS = 128
+ENOUGH_BUCKETS = 20.0
+"""How many equally busy buckets of the smaller arm make a variance worth anything."""
 
 
-def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Give r = Σs/Σn and its standard error; (nan, inf) where nothing was counted.
+@dataclass(frozen=True, slots=True)
+class Clustered:
+    """An estimate (…), what each bucket moves it by (…, B), and how many buckets that is worth (…).
 
-    var r = B/(B − 1) · Σ(s_b − r·n_b)² / (Σn)², widened by t₀.₉₇₅ with B − 1 degrees of freedom
-    over 1.96, for there are only B buckets to know the variance from.
+    `worth` is that of the smaller arm.
+    """
+
+    value: Floats
+    influence: Floats
+    worth: Floats
+
+    def __sub__(self, other: Clustered) -> Clustered:
+        """Give the difference; a bucket that moves both moves it by the difference."""
+        return Clustered(
+            self.value - other.value,
+            self.influence - other.influence,
+            np.minimum(self.worth, other.worth),
+        )
+
+    def ln(self) -> Clustered:
+        """Give the logarithm, by the delta method; nan where the value is not positive."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            influence = self.influence / self.value[..., None]
+            return Clustered(np.log(self.value), influence, self.worth)
+
+    def se(self, alpha: float = ALPHA) -> Floats:
+        """Give the standard error; infinite below `ENOUGH_BUCKETS`.
+
+        var r = B/(B − 1) · Σ(s_b − r·n_b)² / (Σn)² (the sandwich of Liang & Zeger 1986,
+        "Longitudinal data analysis using generalized linear models", section 2), widened by
+        t₁₋α/₂ with B − 1 degrees of freedom over z₁₋α/₂, for there are only B buckets to know it
+        from. B is what the buckets are worth (Carter, Schnepel & Steigerwald 2017, "Asymptotic
+        behavior of a t-test robust to cluster heterogeneity", section 2): a few busy users make a
+        few buckets count for all.
+        """
+        freedom = np.maximum(self.worth - 1, 1.0)
+        with np.errstate(invalid="ignore"):
+            spread = (self.influence**2).sum(axis=-1)
+            se = np.sqrt(self.worth / freedom * spread)
+        se = se * stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2)
+        usable = (self.worth >= ENOUGH_BUCKETS) & np.isfinite(se) & (se > 0)
+        return np.where(usable, se, np.inf)
+
+
+def clustered(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Clustered:
+    """Give r = Σs/Σn; nan where nothing was counted.
 
     Args:
         sums: (…, B) the sum of a metric in each bucket.
-        counts: (…, B) the requests in each bucket.
+        counts: (…, B) how many values it is of.
     """
     s, n = np.asarray(sums, float), np.asarray(counts, float)
-    total, buckets = n.sum(axis=-1), n.shape[-1]
+    total = n.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r = s.sum(axis=-1) / total
-        spread = ((s - r[..., None] * n) ** 2).sum(axis=-1)
-        se = np.sqrt(buckets / (buckets - 1) * spread) / total * _widening(buckets)
-    return np.asarray(r), np.where((total > 0) & (se > 0), se, np.inf)
+        r = np.asarray(s.sum(axis=-1) / total)
+        influence = (s - r[..., None] * n) / total[..., None]
+    return Clustered(r, influence, worth(n))
 
 
-def _widening(buckets: int) -> float:
-    return float(student.ppf(0.975, buckets - 1)) / float(ndtri(0.975))
+def worth(counts: npt.ArrayLike) -> Floats:
+    """Give how many equally busy buckets as much can be learned from: (Σn)²/Σn².
+
+    The effective sample size of unequal weights (Kish 1965, "Survey sampling", section 11.7); it
+    knows how busy users are, and nothing of how they fared.
+
+    Args:
+        counts: (…, B) the requests in each bucket.
+    """
+    n = np.asarray(counts, float)
+    squares = (n**2).sum(axis=-1)
+    return np.where(squares > 0, n.sum(axis=-1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
+
+
+def combine(phases: Clustered) -> tuple[Floats, Floats]:
+    """Combine the estimates of several phases by inverse variance: effect and standard error.
+
+    The phases are the last axis of the values. Their estimates are not independent, for the same
+    users come back: what a bucket moves is added up over the phases before it is squared (Liang &
+    Zeger 1986, section 2). (nan, inf) where no phase has an estimate.
+    """
+    ses = phases.se()
+    usable = np.isfinite(ses) & np.isfinite(phases.value)
+    information = np.where(usable, 1 / np.where(usable, ses, 1.0) ** 2, 0.0)
+    total = information.sum(axis=-1, keepdims=True)
+    weights = information / np.where(total > 0, total, 1.0)
+    moved = np.where(usable[..., None], phases.influence, 0.0) * weights[..., None]
+    whole = Clustered(
+        (np.where(usable, phases.value, 0.0) * weights).sum(axis=-1),
+        moved.sum(axis=-2),
+        np.where(usable, phases.worth, np.inf).min(axis=-1),
+    )
+    known = total[..., 0] > 0
+    return np.where(known, whole.value, np.nan), np.where(known, whole.se(), np.inf)
+
+
+def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -> float | None:
+    """Give how many requests of users say as much as one independent one; at least 1.
+
+    The variance of the mean over buckets of users against that of as many independent values (Kish
+    1965, section 8.2). None where the buckets are worth too little to know it.
+
+    Args:
+        sums: (B,) the sum of a metric in each bucket.
+        counts: (B,) how many values it is of.
+        variance: the variance of one value.
+    """
+    se = float(clustered(sums, counts).se())
+    n = float(np.asarray(counts, float).sum())
+    if not np.isfinite(se) or not variance > 0:
+        return None
+    return max(1.0, se**2 * n / variance)
+
+
+def worth_in_users(counts: npt.ArrayLike) -> Floats:
+    """Give how many equally busy users as much can be learned from: (Σm)²/Σm² over users.
+
+    Users fall into buckets at random, so Σm² is what buckets differ by, B/(B − 1)·Σ(n_b − n̄)² on
+    average, whichever variant each user got. 0 where nothing was counted; at most Σn.
+
+    Args:
+        counts: (…, B) the requests in each bucket, of all variants.
+    """
+    n = np.asarray(counts, float)
+    total, buckets = n.sum(axis=-1), n.shape[-1]
+    spread = n.var(axis=-1, ddof=1) * buckets
+    return np.where(total > 0, total**2 / np.maximum(spread, np.maximum(total, 1.0)), 0.0)

@@ -34,6 +34,11 @@ def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
     return middle - half, middle + half
 
 
+def normal_half_width(se: float, alpha: float = 0.05) -> float:
+    """Give half the width of the 1 − α interval of an estimate that is normal, z₁₋α/₂ · SE."""
+    return float(ndtri(1 - alpha / 2)) * se
+
+
 Arm = tuple[float, float, float]
 """Mean, variance and count of an arm."""
 

@@ -20,6 +20,7 @@ def requests_per_arm(
     alpha: float = ALPHA,
     power: float = POWER,
     always_valid: bool = True,
+    design_effect: float = 1.0,
 ) -> int:
     """Give the requests that each arm of an even split needs to find an effect.
 
@@ -33,6 +34,8 @@ def requests_per_arm(
         alpha: the chance of a false alarm.
         power: the chance of finding the effect.
         always_valid: whether one may look before the end.
+        design_effect: how many requests say as much as one independent one; above 1 where the unit
+            is the user (Kish 1965, section 8.2; `clusters.design_effect`).
     """
     if minimum_effect == 0 or not math.isfinite(minimum_effect):
         raise ValueError("the effect to be found must be a number that is not 0")
@@ -41,7 +44,7 @@ def requests_per_arm(
     )
     z = float(ndtri(1 - alpha / 2) + ndtri(power))
     n = z**2 * both / minimum_effect**2
-    return math.ceil(n * (ALWAYS_VALID if always_valid else 1.0))
+    return math.ceil(n * (ALWAYS_VALID if always_valid else 1.0) * design_effect)
 
 
 def days_left(planned_requests: float, requests: float, requests_per_day: float) -> float | None:

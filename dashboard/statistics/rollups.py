@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from openfeature_triton.dashboard.statistics.always_valid import ALPHA, POWER, Floats
+from openfeature_triton.dashboard.statistics.clusters import BUCKETS
 from openfeature_triton.dashboard.statistics.guardrails import Guardrail
 from openfeature_triton.dashboard.statistics.moments import Moments
 from openfeature_triton.hooks import schema
@@ -16,7 +18,10 @@ Fields = Mapping[str, float]
 
 SUCCESS_RATE, ERROR_RATE, LATENCY = "success_rate", "error_rate", "latency"
 RATES = (SUCCESS_RATE, ERROR_RATE)
-LOWER_IS_BETTER = (ERROR_RATE, LATENCY, "latency_p50", "latency_p95", "latency_p99")
+QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
+_LATENCY_LN = schema.LATENCY_LN_SUM, schema.LATENCY_LN_SUMSQ
+_LATENCY_MS = schema.LATENCY_SUM, schema.LATENCY_SUMSQ
+LOWER_IS_BETTER = (ERROR_RATE, LATENCY, *QUANTILES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,8 @@ class Slice:
     """The summed fields of one phase and variant in one slice of time.
 
     `index` orders the slices (a day's or an hour's number, any whole number; the looks at the data
-    are at their ends). `fields` are named as in `hooks.schema`, those of `inference_light` and the
-    bins of `inference_latency` together.
+    are at their ends). `fields` are named as in `hooks.schema`: those of `inference_light`, the
+    bins of `inference_latency`, and, where the unit is the user, those of `inference_clusters`.
     """
 
     index: int
@@ -41,6 +46,7 @@ class Plan:
     `weights` are those of each phase, of any scale. `minimum_effect` is in the unit of the primary
     metric (0.01 is one point of a rate), for `latency` a share (0.1 is 10 %); `planned_requests`
     counts all variants together. `lower_is_better` names custom metrics of which less is better.
+    `unit` is what was randomised.
     """
 
     control: str
@@ -50,6 +56,7 @@ class Plan:
     planned_requests: int | None = None
     guardrails: tuple[Guardrail, ...] = ()
     lower_is_better: tuple[str, ...] = ()
+    unit: Literal["request", "user"] = "request"
     alpha: float = ALPHA
     power: float = POWER
 
@@ -63,7 +70,9 @@ class Cumulative:
     """Sums up to the end of each slice: arrays of shape (slices, phases, variants).
 
     `fields` holds one array per field that was recorded. `bins` (b,) and `counts` (variants, b) are
-    the latency histogram at the end, over all phases, for quantiles do not combine.
+    the latency histogram at the end, over all phases, for quantiles do not combine. `buckets` holds
+    one array per part of the buckets of users, with one more axis, of 128; it is empty where the
+    unit is the request, or where nobody counted by user.
     """
 
     slices: tuple[int, ...]
@@ -72,6 +81,12 @@ class Cumulative:
     fields: Mapping[str, Floats] = field(repr=False)
     bins: Floats = field(repr=False)
     counts: Floats = field(repr=False)
+    buckets: Mapping[str, Floats] = field(repr=False)
+
+    @property
+    def is_by_user(self) -> bool:
+        """Whether users are compared, not requests."""
+        return bool(self.buckets)
 
     def of(self, name: str) -> Floats:
         """Give a field's array; zeros if nobody recorded it."""
@@ -80,17 +95,35 @@ class Cumulative:
         return np.zeros(shape) if found is None else found
 
     def moments(self, metric: str) -> Moments:
-        """Give count, sum and sum of squares of a metric; latency's are of its ln."""
+        """Give count, sum and sum of squares of a metric.
+
+        Latency's are of its ln where requests are compared, and of ms where users are.
+        """
         requests, errors = self.of(schema.REQUESTS), self.of(schema.ERRORS)
         if metric == SUCCESS_RATE:
             return Moments(requests, requests - errors, requests - errors)
         if metric == ERROR_RATE:
             return Moments(requests, errors, errors)
         if metric == LATENCY:
-            return Moments(
-                requests, self.of(schema.LATENCY_LN_SUM), self.of(schema.LATENCY_LN_SUMSQ)
-            )
+            total, squares = _LATENCY_MS if self.is_by_user else _LATENCY_LN
+            return Moments(requests, self.of(total), self.of(squares))
         return Moments(*(self.of(name) for name in schema.metric_fields(metric)))
+
+    def by_bucket(self, metric: str) -> tuple[Floats, Floats]:
+        """Give a metric's sum, and how many values it is of, in each bucket of users."""
+        n, errors = self._part("n"), self._part("errors")
+        if metric == SUCCESS_RATE:
+            return n - errors, n
+        if metric == ERROR_RATE:
+            return errors, n
+        if metric == LATENCY:
+            return self._part("latency_ms"), n
+        return self._part(f"m_{metric}_sum"), self._part(f"m_{metric}_n")
+
+    def _part(self, part: str) -> Floats:
+        shape = (len(self.slices), len(self.phases), len(self.variants), BUCKETS)
+        found = self.buckets.get(part)
+        return np.zeros(shape) if found is None else found
 
     def custom_metrics(self) -> tuple[str, ...]:
         """Name the custom metrics that were recorded."""
@@ -98,8 +131,14 @@ class Cumulative:
         return tuple(sorted({each[0] for each in parsed if each is not None}))
 
 
-def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
-    """Add slices up over time; several of one index, phase and variant are merged by summing."""
+def accumulate(slices: Iterable[Slice], control: str, *, by_user: bool = False) -> Cumulative:
+    """Add slices up over time; several of one index, phase and variant are merged by summing.
+
+    Args:
+        slices: sums, in any order.
+        control: the variant that comes first.
+        by_user: whether the buckets of users are wanted, where they were counted.
+    """
     given = tuple(slices)
     times = tuple(sorted({each.index for each in given}))
     phases = tuple(dict.fromkeys(each.phase for each in sorted(given, key=lambda s: s.index)))
@@ -116,12 +155,27 @@ def accumulate(slices: Iterable[Slice], control: str) -> Cumulative:
     bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
     held = sorted(bins, key=bins.__getitem__)
     counts = sums[[row[name] for name in held]].sum(axis=(1, 2)).T
-    totals = sums.cumsum(axis=1)
+    clusters = {name: at for name in names if (at := schema.parse_cluster_field(name)) is not None}
+    plain = [name for name in names if name not in bins and name not in clusters]
+    totals = {name: sums[row[name]].cumsum(axis=0) for name in plain}
+    buckets = {at: sums[row[name]].cumsum(axis=0) for name, at in clusters.items() if by_user}
     return Cumulative(
         slices=times,
         phases=phases,
         variants=variants,
-        fields={name: totals[row[name]] for name in names if name not in bins},
+        fields=totals,
         bins=np.array([bins[name] for name in held], float),
         counts=counts,
+        buckets=_stacked(buckets, sums.shape[1:]),
     )
+
+
+def _stacked(
+    buckets: Mapping[tuple[int, str], Floats], shape: tuple[int, ...]
+) -> dict[str, Floats]:
+    """Give each part's buckets as one array with a last axis of 128."""
+    parts = {part: np.zeros((*shape, BUCKETS)) for _, part in buckets}
+    for (bucket, part), values in buckets.items():
+        if bucket < BUCKETS:
+            parts[part][..., bucket] = values
+    return parts

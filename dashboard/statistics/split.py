@@ -11,12 +11,14 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
-from openfeature_triton.dashboard.statistics.clusters import ratio
+from openfeature_triton.dashboard.statistics.clusters import worth_in_users
 
 ALARM = 0.001
 CONCENTRATION = 1000.0
 USER_SHARE_SCALE = 0.02
 """τ for the treatment's share of users' requests: two points off is what is looked for."""
+ENOUGH_USERS = 20.0
+"""How many equally busy users of the smaller arm make its share worth anything."""
 
 
 def log_split_evidence(counts: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
@@ -43,16 +45,38 @@ def log_split_evidence(counts: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
     return np.where(misplaced, np.inf, found)
 
 
-def log_user_split_evidence(treated: npt.ArrayLike, both: npt.ArrayLike, share: float) -> float:
+def log_user_split_evidence(treated: npt.ArrayLike, both: npt.ArrayLike, share: float) -> Floats:
     """Give ln e against the treatment's share of requests being `share`, when users are the unit.
 
-    The share is a ratio over cluster buckets (see `clusters`): requests of one user are no
-    independent draws, so the multinomial test would call a few heavy users a broken split.
+    Requests of one user are no independent draws, so the multinomial test would call a few heavy
+    users a broken split. The share is a ratio over cluster buckets, and were the split as promised,
+    its variance w(1 − w)/m, where m is what the users of both arms are worth (`clusters`): nothing
+    in it depends on who got what. 0 below `ENOUGH_USERS` in the smaller arm; infinite where an arm
+    of weight 0 got something.
 
     Args:
-        treated: (buckets,) requests of the treatment in each bucket.
-        both: (buckets,) requests of treatment and control in each bucket.
+        treated: (…, buckets) requests of the treatment in each bucket.
+        both: (…, buckets) requests of treatment and control in each bucket.
         share: the treatment's share by weight, between 0 and 1.
     """
-    found, se = ratio(treated, both)
-    return float(log_evidence(found - share, se, USER_SHARE_SCALE))
+    n1, n = (np.asarray(each, float).sum(axis=-1) for each in (treated, both))
+    found = np.where(n > 0, n1 / np.maximum(n, 1.0), share)
+    if not 0 < share < 1:
+        return np.where(found != share, np.inf, 0.0)
+    users = worth_in_users(both)
+    se = np.sqrt(share * (1 - share) / np.maximum(users, 1.0))
+    log_e = log_evidence(found - share, se, USER_SHARE_SCALE)
+    return np.where(users * min(share, 1 - share) >= ENOUGH_USERS, log_e, 0.0)
+
+
+def log_mean(log_e: npt.ArrayLike) -> Floats:
+    """Give the ln of the mean of several e-values, along the last axis; 0 of none.
+
+    A mean of e-values is one whatever they have to do with each other (Vovk & Wang 2021,
+    "E-values: calibration, combination and applications", section 3): the same users come back in
+    the next phase, so theirs may not be multiplied.
+    """
+    given = np.asarray(log_e, float)
+    if given.shape[-1] == 0:
+        return np.zeros(given.shape[:-1])
+    return np.asarray(np.logaddexp.reduce(given, axis=-1) - np.log(given.shape[-1]))

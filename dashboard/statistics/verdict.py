@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from openfeature_triton.dashboard.statistics.clusters import ENOUGH_BUCKETS
 from openfeature_triton.dashboard.statistics.guardrails import HARMED, SAFE, GuardrailResult
 
 BROKEN = "Broken"
@@ -38,7 +39,8 @@ class Evidence:
 
     `effect` is the effect in words ("Treatment fails 1.8 points less often than control (95 %
     interval 0.9 to 2.7)"), `primary` one of better, worse, undecided; `events` the expected number
-    of the rarer event in the smaller arm.
+    of the rarer event in the smaller arm; `buckets`, where the unit is the user, how many equally
+    busy buckets of users that arm is worth.
     """
 
     variant: str
@@ -49,9 +51,10 @@ class Evidence:
     requests: int
     planned_requests: int | None
     days_left: float | None
+    buckets: float | None = None
 
 
-def broken(counts: dict[str, int], shares: dict[str, float], p_value: float) -> Verdict:
+def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: float) -> Verdict:
     """Say that the split is broken; which variant is off most, and by how much."""
     total = sum(counts.values())
     off = max(counts, key=lambda variant: abs(counts[variant] / total - shares.get(variant, 0.0)))
@@ -72,7 +75,7 @@ def judge(found: Evidence) -> Verdict:
         )
     if found.primary == WORSE:
         return Verdict(STOP, f"{found.effect}: stop it.", found.variant)
-    if found.events < ENOUGH_EVENTS:
+    if found.events < ENOUGH_EVENTS or _has_few_users(found):
         return Verdict(COLLECTING, _too_few(found), found.variant)
     if found.primary == BETTER:
         return _better(found)
@@ -106,11 +109,19 @@ def _undecided(found: Evidence) -> Verdict:
     )
 
 
+def _has_few_users(found: Evidence) -> bool:
+    return found.buckets is not None and found.buckets < ENOUGH_BUCKETS
+
+
 def _too_few(found: Evidence) -> str:
-    return (
-        f"There is too little data to compare {found.variant} with control: the rarer outcome came "
-        f"about {found.events:.0f} times in the smaller arm, and {ENOUGH_EVENTS} are needed."
+    start = f"There is too little data to compare {found.variant} with control:"
+    if found.events < ENOUGH_EVENTS:
+        came = f"the rarer outcome came about {found.events:.0f} times in the smaller arm"
+        return f"{start} {came}, and {ENOUGH_EVENTS} are needed."
+    users = (
+        f"the users of the smaller arm are worth {found.buckets:.0f} groups of equally busy ones"
     )
+    return f"{start} {users}, and {ENOUGH_BUCKETS:.0f} are needed."
 
 
 def _harm(result: GuardrailResult) -> str:

@@ -28,6 +28,7 @@ class Outcome:
     language: str = "hi-IN"
     metrics: dict[str, float] = field(default_factory=dict)
     served: str = ""
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ class World:
             served = each.served or each.variant
             series = Series(experiment, phase, each.variant, served, "asr", each.language)
             recorder.expose(series)
-            recorder.record(series, each.latency_ms, each.error_class, each.metrics)
+            recorder.record(
+                series, each.latency_ms, each.error_class, each.metrics, targeting_key=each.user
+            )
         assert recorder.close()
 
     def write_flags(self, **states: str) -> None:

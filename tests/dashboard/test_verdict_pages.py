@@ -84,11 +84,37 @@ def test_a_plan_that_cannot_be_read_is_said(world: World) -> None:
     assert "'moon' is no guardrail" in text
 
 
-def test_users_as_units_are_warned_of(world: World) -> None:
-    """As long as requests are compared, the page says what that means."""
+def test_users_that_are_not_named_are_warned_of(world: World) -> None:
+    """Where requests have to be compared, the page says what that means."""
     phase = _write(world, {"old": 50, "new": 50}, unit="user")
     world.record("e", _outcomes("old", 30, 1) + _outcomes("new", 30, 1), phase=phase)
-    assert "Randomised by user, but compared by request" in _page(world).text
+    assert "Randomised by user, but no request names its user" in _page(world).text
+
+
+def test_users_are_compared_where_they_are_the_unit(world: World) -> None:
+    """One user's many failures decide nothing; by request they would."""
+    failures = {"old": 2, "new": 2}
+    outcomes = []
+    for variant, failed in failures.items():
+        for user in range(300):
+            count, bad = (200, 150) if (variant, user) == ("old", 7) else (4, user % failed == 0)
+            outcomes += [
+                Outcome(variant, 20.0, "timeout" if nth < bad else "", user=f"{variant}-{user}")
+                for nth in range(count)
+            ]
+    kinds = {}
+    for unit in ("user", "request"):
+        plan = {"unit": unit, "planned_requests": 10_000, "minimum_effect": 0.05}
+        phase = _write(world, {"old": 50, "new": 50}, **plan)
+        world.record("e", outcomes, phase=phase)
+        page = _page(world)
+        kinds[unit] = page.row("Success rate primary")[-1]
+        assert ("Users are compared, not requests" in page.text) == (unit == "user")
+        world.record("e", [Outcome("new", 20.0)] * 40, phase=phase)
+        if unit == "user":
+            assert "left out of every comparison" in _page(world).text
+        (world.folder / "store.db").unlink()
+    assert kinds == {"user": "· no difference shown", "request": "▲ better"}
 
 
 def test_five_variants_each_have_their_comparison(world: World) -> None:

@@ -22,7 +22,6 @@ from openfeature_triton.dashboard.statistics.always_valid import (
     planned_g,
     running_p,
 )
-from openfeature_triton.dashboard.statistics.clusters import ratio
 from openfeature_triton.dashboard.statistics.guardrails import (
     GuardrailError,
     log_event_evidence,
@@ -233,20 +232,6 @@ def test_shift_evidence_is_the_half_normal_integral() -> None:
     harm, safety = log_shift_evidence(effect, se, margin, tau)
     assert float(harm) == pytest.approx(math.log(integrate.quad(averaged, 0, 5)[0]), abs=1e-6)
     assert float(safety) == pytest.approx(math.log(integrate.quad(averaged, -5, 0)[0]), abs=1e-6)
-
-
-def test_a_cluster_ratio_is_the_delta_methods() -> None:
-    """Against a bootstrap over buckets."""
-    n = RNG.integers(50, 400, 128).astype(float)
-    s = RNG.binomial(n.astype(int), RNG.beta(20, 180, 128)).astype(float)
-    r, se = ratio(s, n)
-    draws = []
-    for _ in range(2000):
-        chosen = RNG.integers(0, 128, 128)
-        draws.append(s[chosen].sum() / n[chosen].sum())
-    assert float(r) == pytest.approx(s.sum() / n.sum())
-    assert float(se) == pytest.approx(np.std(draws), rel=0.1)
-    assert ratio(np.zeros(128), np.zeros(128))[1] == math.inf
 
 
 def test_a_quantile_ratio_holds_the_exact_one() -> None:

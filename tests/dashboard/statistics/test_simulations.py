@@ -18,7 +18,6 @@ from openfeature_triton.dashboard.statistics.always_valid import (
     mixture_scale,
     running_p,
 )
-from openfeature_triton.dashboard.statistics.clusters import ratio
 from openfeature_triton.dashboard.statistics.guardrails import log_event_evidence
 from openfeature_triton.dashboard.statistics.moments import Moments, combine, difference
 from openfeature_triton.dashboard.statistics.planner import requests_per_arm
@@ -112,28 +111,6 @@ def test_looking_at_latency_gives_no_false_alarms(
     mean = float(arms[0].mean()[:, -1].mean())
     tau = mixture_scale(np.log1p(0.1) if scale == "ln" else 0.1 * mean)
     assert alarms(effect, se, tau, known) <= 0.05
-
-
-def test_a_few_heavy_users_give_no_false_alarms() -> None:
-    """A/A by user: Zipf traffic, each user with a rate of their own, over 128 buckets."""
-    rng = np.random.default_rng(3)
-    runs, users, buckets = 400, 1500, 128
-    effects, ses = np.zeros((runs, LOOKS)), np.zeros((runs, LOOKS))
-    for run in range(runs):
-        activity = np.minimum(rng.zipf(1.7, users), 400)
-        rate, bucket = rng.beta(8, 2, users), rng.integers(0, buckets, users)
-        arm = rng.random(users) < 0.5
-        requests = rng.poisson(activity[:, None] / 10, (users, LOOKS)).cumsum(axis=1)
-        good = rng.binomial(np.diff(requests, axis=1, prepend=0), rate[:, None]).cumsum(axis=1)
-        found = []
-        for chosen in (~arm, arm):
-            n, s = np.zeros((LOOKS, buckets)), np.zeros((LOOKS, buckets))
-            np.add.at(n.T, bucket[chosen], requests[chosen])
-            np.add.at(s.T, bucket[chosen], good[chosen])
-            found.append(ratio(s, n))
-        (r0, se0), (r1, se1) = found
-        effects[run], ses[run] = r1 - r0, np.hypot(se0, se1)
-    assert alarms(effects, ses, mixture_scale(0.02)) <= 0.05
 
 
 def test_a_ramp_through_a_time_trend_gives_no_false_alarms() -> None:

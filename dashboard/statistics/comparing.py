@@ -1,0 +1,180 @@
+"""Comparing: one metric of one variant against control, with the intervals that hold at every look.
+
+Quantiles come from the histogram of all phases together, for quantiles do not combine; all else is
+an estimate with a standard error.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from openfeature_triton.dashboard.statistics import fixed_horizon
+from openfeature_triton.dashboard.statistics.always_valid import (
+    half_width,
+    log_evidence,
+    running_p,
+)
+from openfeature_triton.dashboard.statistics.clusters import design_effect
+from openfeature_triton.dashboard.statistics.estimates import (
+    Estimates,
+    arm,
+    estimate,
+    is_enough,
+    value,
+)
+from openfeature_triton.dashboard.statistics.quantiles import (
+    Ratio,
+    quantile_factor,
+    quantile_interval,
+    quantile_ratio,
+)
+from openfeature_triton.dashboard.statistics.results import Effect, MetricResult, Step
+from openfeature_triton.dashboard.statistics.rollups import (
+    ERROR_RATE,
+    LATENCY,
+    QUANTILES,
+    RATES,
+    SUCCESS_RATE,
+    Cumulative,
+    Plan,
+)
+from openfeature_triton.dashboard.statistics.scales import relative_scale, scale
+from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, WORSE
+
+Ends = tuple[float | None, float | None, float | None]
+
+
+def compare(sums: Cumulative, plan: Plan, variant: str, metric: str) -> MetricResult:
+    """Compare a variant with control in one metric."""
+    if not sums.slices:
+        return MetricResult(metric, None, None, Effect(), 1.0, UNDECIDED)
+    if metric in QUANTILES:
+        return _compare_quantile(sums, plan, variant, metric)
+    found = estimate(sums, metric, variant)
+    tau = scale(sums, plan, metric)
+    known = is_enough(sums, metric, variant)
+    log_e = np.where(known, log_evidence(np.nan_to_num(found.effect), found.se, tau), 0.0)
+    p_value = float(running_p(log_e)[-1])
+    state = UNDECIDED
+    if p_value <= plan.alpha and math.isfinite(found.effect[-1]):
+        improved = (found.effect[-1] < 0) == plan.improves_downwards(metric)
+        state = BETTER if improved else WORSE
+    control, treatment = (value(sums, metric, each) for each in (plan.control, variant))
+    return MetricResult(
+        metric, control, treatment, _effect(sums, plan, variant, metric, found), p_value, state
+    )
+
+
+def compare_all(sums: Cumulative, plan: Plan, variant: str) -> tuple[MetricResult, ...]:
+    """Compare a variant in every metric that was recorded or is guarded, the primary one first."""
+    named = dict.fromkeys((plan.primary_metric, SUCCESS_RATE, LATENCY, *QUANTILES))
+    if plan.primary_metric == ERROR_RATE:
+        del named[SUCCESS_RATE]
+    named |= dict.fromkeys(sums.custom_metrics())
+    for guarded in reversed([each.metric for each in plan.guardrails]):
+        if guarded not in named:
+            named = {plan.primary_metric: None, guarded: None} | named
+    return tuple(compare(sums, plan, variant, metric) for metric in named)
+
+
+def steps(sums: Cumulative, plan: Plan, variant: str) -> tuple[Step, ...]:
+    """Give the primary effect as it stood at the end of each slice; () for a quantile."""
+    metric = plan.primary_metric
+    if metric in QUANTILES or not sums.slices:
+        return ()
+    found = estimate(sums, metric, variant)
+    widths = half_width(found.se, scale(sums, plan, metric), plan.alpha)
+    return tuple(
+        Step(index, *_ends(metric, float(d), float(width)))
+        for index, d, width in zip(sums.slices, found.effect, widths, strict=True)
+    )
+
+
+def compare_quantiles(
+    sums: Cumulative, plan: Plan, variant: str, metric: str, alpha: float
+) -> tuple[float, float, Ratio] | None:
+    """Give a latency quantile of control and of a variant in ms, and their ratio's interval."""
+    if not sums.slices:
+        return None
+    arms = []
+    for name in (plan.control, variant):
+        held = sums.counts[sums.variants.index(name)]
+        planned = plan.planned_requests and plan.planned_requests / len(sums.variants)
+        c = quantile_factor(max(1.0, float(held.sum())), planned, alpha)
+        effect = _design_effect(sums, name)
+        if effect is None:
+            return None
+        arms.append(quantile_interval(sums.bins, held, QUANTILES[metric], c * math.sqrt(effect)))
+    ratio = quantile_ratio(*arms)
+    if ratio is None or arms[0] is None or arms[1] is None:
+        return None
+    return arms[0][0], arms[1][0], ratio
+
+
+def _effect(sums: Cumulative, plan: Plan, variant: str, metric: str, found: Estimates) -> Effect:
+    width = float(half_width(found.se[-1], scale(sums, plan, metric), plan.alpha))
+    relative_tau = relative_scale(sums, plan, metric)
+    relative_width = float(half_width(found.ratio_se[-1], relative_tau, plan.alpha))
+    return Effect(
+        *_ends(metric, float(found.effect[-1]), width),
+        *_ends(LATENCY, float(found.ratio[-1]), relative_width),
+        *_fixed(sums, plan, variant, metric, found),
+    )
+
+
+def _ends(metric: str, d: float, width: float) -> Ends:
+    """Give an effect and its interval; latency's as shares, from the ln."""
+    if not math.isfinite(d):
+        return None, None, None
+    ends = (d, d - width, d + width)
+    if metric == LATENCY:
+        ends = (math.expm1(d), math.expm1(max(ends[1], -700.0)), math.expm1(min(ends[2], 700.0)))
+    if not math.isfinite(width):
+        return ends[0], None, None
+    return ends
+
+
+def _fixed(
+    sums: Cumulative, plan: Plan, variant: str, metric: str, found: Estimates
+) -> tuple[float | None, float | None]:
+    """Give the fixed-horizon interval; None where requests of several phases are compared."""
+    if sums.is_by_user:
+        width = fixed_horizon.normal_half_width(float(found.se[-1]), plan.alpha)
+        return _ends(metric, float(found.effect[-1]), width)[1:]
+    if len(sums.phases) != 1:
+        return None, None
+    arms = [arm(sums, metric, name) for name in (variant, plan.control)]
+    (n1, s1), (n0, s0) = ((float(each.n[-1, 0]), float(each.total[-1, 0])) for each in arms)
+    if n1 < 2 or n0 < 2:
+        return None, None
+    if metric in RATES:
+        return fixed_horizon.newcombe(s1, n1, s0, n0, plan.alpha)
+    var1, var0 = (float(each.variance()[-1, 0]) for each in arms)
+    low, high = fixed_horizon.welch((s1 / n1, var1, n1), (s0 / n0, var0, n0), plan.alpha)
+    return (math.expm1(low), math.expm1(high)) if metric == LATENCY else (low, high)
+
+
+def _compare_quantile(sums: Cumulative, plan: Plan, variant: str, metric: str) -> MetricResult:
+    found = compare_quantiles(sums, plan, variant, metric, plan.alpha)
+    if found is None:
+        return MetricResult(metric, None, None, Effect(), None, UNDECIDED)
+    control_ms, treatment_ms, ratio = found
+    shares = ratio.value - 1, ratio.low - 1, ratio.high - 1
+    state = BETTER if shares[2] < 0 else WORSE if shares[1] > 0 else UNDECIDED
+    return MetricResult(metric, control_ms, treatment_ms, Effect(*shares, *shares), None, state)
+
+
+def _design_effect(sums: Cumulative, variant: str) -> float | None:
+    """Give what users cost the ranks of latencies: what they cost the mean latency."""
+    if not sums.is_by_user:
+        return 1.0
+    column = sums.variants.index(variant)
+    totals, counts = (each[-1, :, column].sum(axis=0) for each in sums.by_bucket(LATENCY))
+    moments = arm(sums, LATENCY, variant)
+    n, total, squares = (
+        float(each[-1].sum()) for each in (moments.n, moments.total, moments.squares)
+    )
+    variance = (squares - total**2 / n) / (n - 1) if n > 1 else 0.0
+    return design_effect(totals, counts, variance)

@@ -1,0 +1,36 @@
+"""Scales: the τ of each metric's mixture, from the plan where it is the primary one."""
+
+from __future__ import annotations
+
+import math
+
+from openfeature_triton.dashboard.statistics.always_valid import mixture_scale
+from openfeature_triton.dashboard.statistics.estimates import value
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES, Cumulative, Plan
+
+DEFAULT_RATE_EFFECT, DEFAULT_RELATIVE_EFFECT = 0.01, 0.1
+"""What is looked for where no plan says so: a point of a rate, a tenth of anything else."""
+
+
+def scale(sums: Cumulative, plan: Plan, metric: str) -> float:
+    """Give the τ of a metric's effect, in the unit that its estimate is in."""
+    return mixture_scale(_looked_for(sums, plan, metric), plan.alpha, plan.power)
+
+
+def relative_scale(sums: Cumulative, plan: Plan, metric: str) -> float:
+    """Give the τ of the log ratio: that of the effect, over control's value."""
+    tau = scale(sums, plan, metric)
+    if metric == LATENCY:
+        return tau
+    control = abs(value(sums, metric, plan.control) or 0.0)
+    return tau / control if control > 0 else tau
+
+
+def _looked_for(sums: Cumulative, plan: Plan, metric: str) -> float:
+    if metric == plan.primary_metric and plan.minimum_effect:
+        return math.log1p(plan.minimum_effect) if metric == LATENCY else plan.minimum_effect
+    if metric in RATES:
+        return DEFAULT_RATE_EFFECT
+    if metric == LATENCY:
+        return math.log1p(DEFAULT_RELATIVE_EFFECT)
+    return DEFAULT_RELATIVE_EFFECT * abs(value(sums, metric, plan.control) or 1.0)

@@ -1,0 +1,248 @@
+"""Users as units: buckets of users against direct computations, and promises held in simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from openfeature_triton.dashboard.statistics import Plan, Slice, requests_per_arm, summarize
+from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
+from openfeature_triton.dashboard.statistics.clusters import (
+    Clustered,
+    clustered,
+    combine,
+    design_effect,
+    worth,
+    worth_in_users,
+)
+from openfeature_triton.dashboard.statistics.comparing import compare
+from openfeature_triton.dashboard.statistics.guarding import guard
+from openfeature_triton.dashboard.statistics.guardrails import Guardrail, parse_guardrails
+from openfeature_triton.dashboard.statistics.rollups import accumulate
+from openfeature_triton.dashboard.statistics.split import log_mean, log_user_split_evidence
+from openfeature_triton.dashboard.statistics.split_check import check_split
+from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.schema import cluster_fields, cluster_metric_fields
+from tests.dashboard.statistics.users import Habits, watched
+
+RNG = np.random.default_rng(1)
+EVEN = {"p": {"control": 50.0, "treatment": 50.0}}
+
+
+def users_plan(weights: dict[str, dict[str, float]] = EVEN, **more: object) -> Plan:
+    """A plan whose unit is the user."""
+    return Plan("control", weights, unit="user", minimum_effect=0.02, **more)  # type: ignore[arg-type]
+
+
+def test_a_ratio_over_buckets_is_the_delta_methods() -> None:
+    """Against a bootstrap over buckets, but for the widening that t has over the normal."""
+    n = RNG.integers(50, 400, 128).astype(float)
+    s = RNG.binomial(n.astype(int), RNG.beta(20, 180, 128)).astype(float)
+    found = clustered(s, n)
+    draws = []
+    for _ in range(2000):
+        chosen = RNG.integers(0, 128, 128)
+        draws.append(s[chosen].sum() / n[chosen].sum())
+    assert float(found.value) == pytest.approx(s.sum() / n.sum())
+    assert float(found.se()) == pytest.approx(np.std(draws), rel=0.1)
+    assert clustered(np.zeros(128), np.zeros(128)).se() == math.inf
+
+
+def test_the_variance_is_the_formula_bucket_by_bucket() -> None:
+    """B/(B − 1)·Σ(s_b − r·n_b)²/(Σn)², and t over z, in a plain loop."""
+    n, s = [10.0] * 40, [float(RNG.integers(0, 10)) for _ in range(40)]
+    r = sum(s) / sum(n)
+    variance = 40 / 39 * sum((a - r * b) ** 2 for a, b in zip(s, n, strict=True)) / sum(n) ** 2
+    wider = stats.t.ppf(0.975, 39) / stats.norm.ppf(0.975)
+    assert float(clustered(s, n).se()) == pytest.approx(math.sqrt(variance) * wider)
+
+
+def test_the_ln_is_the_delta_methods() -> None:
+    """The standard error of ln r is that of r over r."""
+    n, s = RNG.integers(50, 60, 128).astype(float), RNG.integers(20, 40, 128).astype(float)
+    found = clustered(s, n)
+    assert float(found.ln().value) == pytest.approx(math.log(s.sum() / n.sum()))
+    assert float(found.ln().se()) == pytest.approx(float(found.se() / found.value))
+
+
+def test_phases_of_the_same_users_are_not_taken_for_independent() -> None:
+    """Twice the same phase is as sure as once; two phases of other users are surer by √2."""
+    n = np.full(128, 100.0)
+    one, other = (RNG.normal(50, 5, 128) for _ in range(2))
+    se = float(clustered(one, n).se())
+    for second, wanted in ((one, se), (other, se / math.sqrt(2))):
+        both = clustered(np.stack([one, second]), np.stack([n, n]))
+        assert float(combine(both)[1]) == pytest.approx(wanted, rel=0.15)
+    none = Clustered(np.array([np.nan]), np.zeros((1, 128)), np.array([0.0]))
+    assert combine(none)[1] == math.inf
+
+
+def test_a_few_busy_users_are_worth_few() -> None:
+    """(Σn)²/Σn², by bucket; and by user, from how much buckets differ."""
+    assert float(worth(np.full(128, 7.0))) == pytest.approx(128)
+    assert float(worth([90.0] + [1.0] * 10)) == pytest.approx(100**2 / 8110)
+    assert float(worth(np.zeros(128))) == 0.0
+    found = []
+    for _ in range(200):
+        requests = np.minimum(RNG.zipf(1.8, 3000), 200).astype(float)
+        buckets = np.bincount(RNG.integers(0, 128, 3000), requests, 128)
+        found.append(float(worth_in_users(buckets)) * (requests**2).sum() / requests.sum() ** 2)
+    assert np.median(found) == pytest.approx(1, abs=0.1)
+
+
+def test_requests_of_a_user_that_are_all_alike_count_once() -> None:
+    """Users of ten equal requests need ten times as many, and so says the planner."""
+    per_user = RNG.normal(100, 20, 12_800)
+    sums = np.bincount(np.arange(12_800) % 128, per_user * 10, 128)
+    counts = np.full(128, 1000.0)
+    found = design_effect(sums, counts, float(per_user.var()))
+    assert found == pytest.approx(10, rel=0.3)
+    assert design_effect(sums[:10], counts[:10], 1.0) is None
+    once, again = (requests_per_arm(0.01, 0.1, design_effect=each) for each in (1.0, 10.0))
+    assert again == pytest.approx(10 * once, rel=1e-4)
+
+
+def test_the_split_of_users_is_held_against_what_they_are_worth() -> None:
+    """Evidence of the share's distance from its weight; the standard error is √(w(1 − w)/m)."""
+    both = RNG.poisson(200, 128).astype(float)
+    treated = np.round(both * 0.53)
+    m = float(worth_in_users(both))
+    distance, se = treated.sum() / both.sum() - 0.5, math.sqrt(0.25 / m)
+    wanted = float(log_evidence(distance, se, 0.02))
+    assert float(log_user_split_evidence(treated, both, 0.5)) == pytest.approx(wanted)
+    assert float(log_user_split_evidence(treated, both, 0.0)) == math.inf
+    assert float(log_user_split_evidence(np.zeros(128), both, 0.0)) == 0.0
+    assert float(log_user_split_evidence(treated / 1e4, both / 1e4, 0.5)) == 0.0
+    assert float(log_mean([0.0, math.log(3)])) == pytest.approx(math.log(2))
+
+
+def by_bucket(variant: str, errors: list[int], n: int = 100) -> Slice:
+    """A slice whose users made n requests in each bucket; fields as the recorder writes them."""
+    fields: dict[str, float] = {}
+    for bucket, failed in enumerate(errors):
+        names = cluster_fields(bucket)
+        fields |= dict(zip(names, (float(n), float(failed), n * 50.0), strict=True))
+        fields |= dict(
+            zip(cluster_metric_fields(bucket, "word_accuracy"), (n, 0.9 * n), strict=True)
+        )
+    total, ms = n * len(errors), n * len(errors) * 50.0
+    fields |= {"exposures": total, "requests": total, "errors": float(sum(errors))}
+    fields |= {"latency_ms_sum": ms, "latency_ms_sumsq": ms * 50, "latency_ln_sum": 1.0}
+    metric = schema.metric_fields("word_accuracy")
+    fields |= dict(zip(metric, (total, 0.9 * total, 0.82 * total), strict=True))
+    return Slice(0, "p", variant, fields)
+
+
+def test_one_heavy_user_is_no_verdict() -> None:
+    """Failures of one bucket alone: sure by request, nothing by user."""
+    slices = [by_bucket("control", [0] * 127 + [90]), by_bucket("treatment", [1] * 128)]
+    plan = users_plan()
+    assert summarize(slices, Plan("control", EVEN)).variants[0].primary.p_value != 1.0
+    analysis = summarize(slices, plan)
+    assert analysis.verdict.kind == "Keep running"
+    assert analysis.user_share == 1.0
+
+
+def test_users_are_compared_over_buckets() -> None:
+    """The interval is that of buckets' differences, and the fixed one is beside it."""
+    errors = [RNG.integers(0, 30, 128).tolist() for _ in range(2)]
+    slices = [
+        by_bucket(name, each) for name, each in zip(("control", "treatment"), errors, strict=True)
+    ]
+    (variant,) = summarize(slices, users_plan()).variants
+    effect = variant.primary.effect
+    assert effect.value == pytest.approx((sum(errors[0]) - sum(errors[1])) / 12_800)
+    differences = (np.array(errors[0]) - np.array(errors[1])) / 12_800
+    se = math.sqrt(128 / 127 * ((differences - differences.mean()) ** 2).sum())
+    se *= stats.t.ppf(0.975, 127) / stats.norm.ppf(0.975)
+    assert effect.fixed_high is not None
+    assert effect.value is not None
+    assert effect.fixed_high - effect.value == pytest.approx(1.96 * se, rel=1e-3)
+    assert {each.metric for each in variant.metrics} >= {"latency", "word_accuracy"}
+
+
+def test_too_few_users_are_said() -> None:
+    """Many requests of users in ten buckets are not enough."""
+    slices = [by_bucket(name, [9] * 10, 500) for name in ("control", "treatment")]
+    found = summarize(slices, users_plan()).verdict
+    assert found.kind == "Collecting data"
+    assert "worth 10 groups of equally busy ones, and 20 are needed" in found.reason
+
+
+def test_without_buckets_requests_are_compared() -> None:
+    """Where nobody counted by user, the analysis says so and goes on."""
+    slices = [
+        Slice(0, "p", name, {"exposures": 900, "requests": 900, "errors": errors})
+        for name, errors in (("control", 90), ("treatment", 70))
+    ]
+    analysis = summarize(slices, users_plan())
+    assert analysis.user_share is None
+    assert analysis.variants[0].primary.effect.low is not None
+    assert accumulate(slices, "control", by_user=True).is_by_user is False
+
+
+def test_guardrails_of_users_are_judged_over_buckets() -> None:
+    """Errors of one bucket harm nobody; errors of all do."""
+    guardrails = parse_guardrails("error_rate:10%, latency:10%")
+    few, many = (RNG.integers(low, low + 4, 128).tolist() for low in (2, 6))
+    control = by_bucket("control", few)
+    for errors, state in (([*few[:127], 99], "unknown"), (many, "harmed")):
+        slices = [control, by_bucket("treatment", errors)]
+        (variant,) = summarize(slices, users_plan(guardrails=guardrails)).variants
+        assert variant.guardrails[0].state == state
+    assert variant.guardrails[1].state in ("safe", "unknown")
+
+
+HALF, TENTH, HUNDREDTH = (np.full(100, share) for share in (0.5, 0.1, 0.01))
+RAMP = np.repeat([0.01, 0.1, 0.5], [30, 30, 40])
+METRICS = ("success_rate", "latency", "word_accuracy", "latency_p50", "latency_p95")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shares", "users", "runs"),
+    [
+        pytest.param(HALF, 1500, 150, id="50/50"),
+        pytest.param(TENTH, 1500, 200, id="90/10, few users"),
+        pytest.param(TENTH, 4000, 100, id="90/10"),
+        pytest.param(HUNDREDTH[:40], 25_000, 40, id="99/1"),
+        pytest.param(RAMP, 1500, 200, id="ramp"),
+    ],
+)
+def test_a_few_heavy_users_give_no_false_alarms(shares: Floats, users: int, runs: int) -> None:
+    """A/A of Zipf users who come back, looked at 100 times: rates, latency, metrics, split.
+
+    Quantiles are looked at once, for they have no running p.
+    """
+    rng = np.random.default_rng(3)
+    weights = {f"p{share:g}": {"control": 1 - share, "treatment": share} for share in set(shares)}
+    plan = users_plan(weights)
+    guardrail = Guardrail("error_rate", 0.1)
+    alarms = dict.fromkeys((*METRICS, "split", "guardrail"), 0)
+    for _ in range(runs):
+        sums = watched(rng, Habits.drawn(rng, users), shares, with_bins=True)
+        for metric in METRICS:
+            alarms[metric] += compare(sums, plan, "treatment", metric).state != "undecided"
+        alarms["split"] += check_split(sums, plan).broken
+        alarms["guardrail"] += guard(sums, plan, "treatment", guardrail).state == "harmed"
+    assert alarms.pop("split") == 0
+    assert max(alarms.values()) <= 0.05 * runs, alarms
+
+
+@pytest.mark.slow
+def test_a_difference_between_users_is_found() -> None:
+    """Four points more, and a split of 55 instead of 50 %, are found among many users."""
+    rng = np.random.default_rng(4)
+    found = {"effect": 0, "split": 0}
+    for _ in range(20):
+        habits = Habits.drawn(rng, 20_000)
+        better = watched(rng, habits, HALF[:20], lift=0.06)
+        plan = users_plan({"p0.5": {"control": 1.0, "treatment": 1.0}})
+        found["effect"] += compare(better, plan, "treatment", "success_rate").state == "better"
+        lopsided = watched(rng, habits, np.full(20, 0.6))
+        plan = users_plan({"p0.6": {"control": 1.0, "treatment": 1.0}})
+        found["split"] += check_split(lopsided, plan).broken
+    assert found == {"effect": 20, "split": 20}
