@@ -19,17 +19,22 @@ from openfeature_triton.dashboard.demo.errors import TritonUnavailableError
 WHEEL = "nvidia-pytriton==0.7.0"
 _STUB = "triton_python_backend_stub"
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_BRINGS_A_LIBRARY = sys.version_info[:2] == (3, 13)  # the wheel: that of Python 3.13.0
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A Triton: its program, its folder of backends, and where its libraries are."""
+    """A Triton: its program, its folder of backends, and where its libraries are.
+
+    `preload` is this Python's own library, where Triton's backend brings that of another release.
+    """
 
     program: Path
     backends: Path
     libraries: str
     source: str
+    preload: str = ""
 
 
 def find_triton(cache: Path, say: Say) -> Installation:
@@ -78,11 +83,24 @@ def _fetch(home: Path) -> None:
 
 
 def _unpacked(home: Path) -> Installation:
-    """Lay out the backend folder that the wheel's parts make up, for this Python."""
+    """Make what was unpacked fit this Python."""
     triton = home / "pytriton" / "tritonserver"
     stub = triton / "python_backend_stubs" / _VERSION / _STUB
     if not stub.exists():
         raise TritonUnavailableError(f"{WHEEL} has no Python backend for Python {_VERSION}")
+    library = _python_library()
+    folders = [home / "nvidia_pytriton.libs", *([library.parent] if library else [])]
+    return Installation(
+        program=triton / "bin" / "tritonserver",
+        backends=_backends(home, triton, stub),
+        libraries=os.pathsep.join(map(str, folders)),
+        source=WHEEL,
+        preload=str(library) if library and _BRINGS_A_LIBRARY else "",
+    )
+
+
+def _backends(home: Path, triton: Path, stub: Path) -> Path:
+    """Lay out the backend folder that the wheel's parts make up, in one step."""
     backends = home / f"backends-{_VERSION}"
     if not backends.exists():
         with tempfile.TemporaryDirectory(dir=home) as folder:
@@ -92,20 +110,28 @@ def _unpacked(home: Path) -> Installation:
             try:
                 made.rename(backends)
             except OSError:
-                if not backends.exists():
+                if not backends.exists():  # another process may have been quicker
                     raise
-    libraries = os.pathsep.join([str(home / "nvidia_pytriton.libs"), *_python_libraries()])
-    return Installation(triton / "bin" / "tritonserver", backends, libraries, WHEEL)
+    return backends
 
 
-def _python_libraries() -> list[str]:
-    """Where this Python's shared library lies; Triton's Python backend is linked to it."""
+def _python_library() -> Path | None:
+    """Where the shared library of this Python is, if not among the system's or the wheel's.
+
+    Triton's Python backend is linked to it.
+    """
     name = f"libpython{_VERSION}"
     for folder in (sysconfig.get_config_var("LIBDIR"), str(Path(sys.base_prefix) / "lib")):
-        if folder and (Path(folder) / f"{name}.so.1.0").exists():
-            return [folder]
-    if ctypes.util.find_library(name.removeprefix("lib")) or sys.version_info[:2] == (3, 13):
-        return []  # the system's own, or the one that the wheel brings for 3.13
+        path = Path(folder or "/") / f"{name}.so.1.0"
+        if path.exists():
+            return path
+    if ctypes.util.find_library(name.removeprefix("lib")) or _the_wheels_library_serves():
+        return None
     raise TritonUnavailableError(
         f"Triton's Python backend needs {name}.so (Debian: apt-get install {name})"
     )
+
+
+def _the_wheels_library_serves() -> bool:
+    """Whether this Python's modules work with it: later ones call what 3.13.0 did not have."""
+    return _BRINGS_A_LIBRARY and not hasattr(ctypes.pythonapi, "_PyErr_SetLocaleString")

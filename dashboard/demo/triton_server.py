@@ -119,7 +119,6 @@ def _launch(
         "exit-timeout-secs": 2,
     }
     options = [f"--{name}={value}" for name, value in arguments.items()]
-    libraries = [installation.libraries, os.environ.get("LD_LIBRARY_PATH", "")]
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - the command is ours
             [
@@ -129,9 +128,17 @@ def _launch(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))},
+            env=_environment(installation),
             start_new_session=True,
         )
+
+
+def _environment(installation: Installation) -> dict[str, str]:
+    """The environment of this process, in which Triton finds its libraries first."""
+    ours = {"LD_LIBRARY_PATH": installation.libraries, "LD_PRELOAD": installation.preload}
+    lists = {name: [given, os.environ.get(name, "")] for name, given in ours.items() if given}
+    joined = {name: os.pathsep.join(filter(None, each)) for name, each in lists.items()}
+    return {**os.environ, **joined}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], running: RunningTriton) -> None:
