@@ -90,12 +90,12 @@ def exposed_series(
     if details.variant is None or details.error_code:
         return None
     return Series(
-        experiment=details.flag_key,
-        phase=str(known["phase"]),
-        variant=details.variant,
-        served=details.variant,
-        task_type=str(known.get("task_type", "")),
-        language=str(context.attributes.get("language", "")),
+        details.flag_key,
+        str(known["phase"]),
+        details.variant,
+        details.variant,
+        str(known.get("task_type", "")),
+        str(context.attributes.get("language", "")),
     )
 
 

@@ -51,6 +51,8 @@ class Breakers:
 
     def judge(self, service: Service, *, failed: bool) -> None:
         """Take note of how an endpoint did."""
+        if not failed and not self._failing:
+            return
         key = (service.service_id, service.url)
         if not failed and key not in self._failing:
             return

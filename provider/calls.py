@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.clients import TritonClients
-from openfeature_triton.provider.deadline import Deadline, GeventTimer, TaskTimer
+from openfeature_triton.provider.deadline import Deadline, TaskTimer
 from openfeature_triton.provider.errors import UnknownServiceError
 from openfeature_triton.provider.foreign_errors import (
     CANCELLED,
@@ -25,8 +25,9 @@ from openfeature_triton.provider.foreign_errors import (
     error_class,
 )
 from openfeature_triton.provider.foreign_frames import empty_client_frames
-from openfeature_triton.provider.reports import Outcome
+from openfeature_triton.provider.reports import Reports
 from openfeature_triton.provider.route import Route
+from openfeature_triton.provider.router import Router
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 
@@ -42,12 +43,8 @@ class Backing(Protocol):
     clients: TritonClients
     breakers: Breakers
     tally: Tally
-
-    def own_service(self, route: Route) -> tuple[Service | None, str]:
-        """The caller's own service, and the variant that it is (`own` if it is none)."""
-
-    def record(self, outcome: Outcome) -> None:
-        """Record an outcome; never raises."""
+    router: Router
+    reports: Reports
 
     def token(self, route: Route, served: str) -> str:
         """Sign what a later outcome is credited to."""
@@ -129,7 +126,7 @@ class _Measured:
             return False
         if not isinstance(error, Exception) and error is not self._cut_off:
             return False  # somebody else's deadline or cancelling: they want an end of it
-        own, served = self._backing.own_service(self.route)
+        own, served = self._backing.router.own_service(self.route)
         if own is None or self.service is None or own.endpoint == self.service.endpoint:
             return False
         self._leave(error)
@@ -140,11 +137,16 @@ class _Measured:
         self._until = self._deadline
         return True
 
-    def _leave(self, error: BaseException | None) -> None:  # noqa: ARG002 - for `Call`
+    def _leave(self, error: BaseException | None) -> None:
         """Stop the timer; the attempt is over."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.stop()
+            if error is not None and not isinstance(error, Exception):
+                self._abandon()
+
+    def _abandon(self) -> None:
+        """Let go of what may have been left in the middle of an answer."""
 
     def _end(self, error: BaseException | None) -> None:
         """Record the outcome; raise DeadlineExceededError in the place of the timer's own end."""
@@ -154,8 +156,9 @@ class _Measured:
         self._leave(error)
         self._judge(failure)
         if self.route.is_experiment:
-            outcome = Outcome(self.route, self.served, latency_ms, failure, self._metrics)
-            self._backing.record(outcome)
+            self._backing.reports.outcome(
+                self.route, self.served, latency_ms, failure, self._metrics
+            )
         if error is not None and error is self._cut_off:
             raise self._deadline.error() from error
 
@@ -194,7 +197,7 @@ class Call(_Measured):
             return clients.bounded_grpc(service, self._until)
         client = clients.http(service)
         if self._timer is None and self._running:  # else nobody would ever stop it
-            self._timer = GeventTimer(self._until)
+            self._timer = clients.timer(self._until)
         return client
 
     def __enter__(self) -> Call:
@@ -221,16 +224,9 @@ class Call(_Measured):
                     raise
             return fn(self)
 
-    def _leave(self, error: BaseException | None) -> None:
-        """Also let go of a connection that was left in the middle of an answer."""
-        http = self._timer is not None
-        super()._leave(error)
-        if (
-            http
-            and self.service is not None
-            and error is not None
-            and not isinstance(error, Exception)
-        ):
+    def _abandon(self) -> None:
+        """Let go of the thread's HTTP client; the timer ran for that alone."""
+        if self.service is not None:
             self._backing.clients.discard(self.service)
 
 

@@ -20,6 +20,7 @@ from openfeature_triton.provider.settings import ProviderSettings
 
 if TYPE_CHECKING:
     from openfeature_triton.provider.grpc_clients import GrpcClients
+    from openfeature_triton.provider.hub_timers import HubTimer
 
 
 class TritonClients:
@@ -52,6 +53,10 @@ class TritonClients:
         if pooled is None or pooled.service is not service:
             pooled = self._renew(service, pooled)
         return pooled.client
+
+    def timer(self, deadline: Deadline) -> HubTimer:
+        """Cut off what this thread waits for through its HTTP clients, at a deadline."""
+        return self._clients_of_this_thread().timers.start(deadline)
 
     def grpc(self, service: Service) -> Any:
         """Give the `tritonclient.grpc.InferenceServerClient` that all threads share.
@@ -193,6 +198,9 @@ class _ThreadsClients:
     def __init__(self) -> None:
         from gevent import get_hub  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
 
+        from openfeature_triton.provider.hub_timers import HubTimers  # noqa: PLC0415 - slow
+
+        self.timers = HubTimers()
         self.thread = threading.current_thread()
         self.pooled: dict[str, _Pooled] = {}
         self._hub = get_hub()
@@ -205,6 +213,7 @@ class _ThreadsClients:
 
     def destroy_hub(self) -> None:
         """Free the hub of an ended thread: gevent keeps its files and its resolver otherwise."""
+        self.timers.close()
         self._hub.destroy(destroy_loop=True)
 
 

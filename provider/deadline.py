@@ -2,7 +2,7 @@
 
 tritonclient's own timeouts are per socket operation: a server that drips bytes keeps within them
 for ever. So the end of a call is enforced from outside: over HTTP by a timer in the thread's gevent
-loop, over gRPC by the request's own deadline, in asyncio by cancelling the task.
+loop (`hub_timers`), over gRPC by the request's own deadline, in asyncio by cancelling the task.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _SOONEST_S = 0.001  # what a client is given where no time is left; nought would
 class Deadline:
     """A point in time by the monotonic clock, `total_s` seconds from now."""
 
-    __slots__ = ("_at_s", "total_s")
+    __slots__ = ("at_s", "total_s")
 
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
-        self._at_s = time.monotonic() + total_s
+        self.at_s = time.monotonic() + total_s
 
     def left_s(self) -> float:
         """How many seconds are left, a little at least."""
-        return max(self._at_s - time.monotonic(), _SOONEST_S)
+        return max(self.at_s - time.monotonic(), _SOONEST_S)
 
     def half(self) -> Deadline:
         """The deadline of a first attempt that leaves time for a second one."""
@@ -37,25 +37,6 @@ class Deadline:
     def error(self) -> DeadlineExceededError:
         """What a call raises that was cut off."""
         return DeadlineExceededError(self.total_s)
-
-
-class GeventTimer:
-    """Cuts off whatever waits in this thread's gevent loop, as tritonclient's HTTP client does."""
-
-    __slots__ = ("_timeout",)
-
-    def __init__(self, deadline: Deadline) -> None:
-        from gevent import Timeout  # type: ignore[import-untyped]  # noqa: PLC0415 - slow
-
-        self._timeout = Timeout.start_new(deadline.left_s())
-
-    def stop(self) -> None:
-        """Let the call go on, or be over."""
-        self._timeout.close()
-
-    def raised(self, error: BaseException | None) -> bool:
-        """Whether this timer's end is what an exception tells of."""
-        return error is self._timeout
 
 
 class TaskTimer:

@@ -20,7 +20,7 @@ from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.calls import AsyncCall, Call
 from openfeature_triton.provider.clients import TritonClients
 from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
-from openfeature_triton.provider.reports import Outcome, Reports
+from openfeature_triton.provider.reports import Reports
 from openfeature_triton.provider.request import Asked, read_request
 from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.router import Router
@@ -57,19 +57,19 @@ class Experiments:
         self.clients = TritonClients(settings)
         self.breakers = Breakers(settings.breaker_failures, settings.breaker_rest_s)
         self.tally = Tally(_log)
-        self._router = Router(client, own, self.breakers, self.tally)
-        self._router.enabled = settings.experiments
-        self._reports = Reports(client, self.tally)
+        self.router = Router(client, own, self.breakers, self.tally)
+        self.router.enabled = settings.experiments
+        self.reports = Reports(client, self.tally)
         keys = settings.token_key if settings.token_key.get_secret_value() else settings.keys
         self._signer = TokenSigner(keys, settings.token_ttl_s)
 
     def enable(self) -> None:
         """Let requests take part in experiments (again)."""
-        self._router.enabled = True
+        self.router.enabled = True
 
     def disable(self) -> None:
         """Send each request to its caller's own service from now on."""
-        self._router.enabled = False
+        self.router.enabled = False
 
     def counts(self) -> Mapping[str, int]:
         """How many requests were routed for each `RouteReason`; `fallback_<error class>`, too."""
@@ -94,7 +94,7 @@ class Experiments:
             task_type: `asr`, `nmt`, `tts`, `ocr`, `ner` or another.
             asked: `service_id`, `language`, `targeting_key`, `attributes`; see `Asked`.
         """
-        return self._router.route(read_request(task_type, **asked))
+        return self.router.route(read_request(task_type, **asked))
 
     def infer(
         self, task_type: str, *, deadline_s: float | None = None, **asked: Unpack[Asked]
@@ -105,13 +105,15 @@ class Experiments:
         its Triton client has not answered by `deadline_s` seconds (`OFT_DEADLINE_S`) is cut off
         by DeadlineExceededError.
         """
-        return Call(self.route(task_type, **asked), self, deadline_s or self._deadline_s)
+        route = self.router.route(read_request(task_type, **asked))
+        return Call(route, self, deadline_s or self._deadline_s)
 
     def infer_async(
         self, task_type: str, *, deadline_s: float | None = None, **asked: Unpack[Asked]
     ) -> AsyncCall:
         """As `infer`, for `async with`: the `AsyncCall` has the event loop's own client."""
-        return AsyncCall(self.route(task_type, **asked), self, deadline_s or self._deadline_s)
+        route = self.router.route(read_request(task_type, **asked))
+        return AsyncCall(route, self, deadline_s or self._deadline_s)
 
     def call(
         self,
@@ -149,7 +151,7 @@ class Experiments:
         is refused and counted (`forged_token`, `expired_token`). Never raises.
         """
         try:
-            self._reports.credit(self._signer.read(token), metrics)
+            self.reports.credit(self._signer.read(token), metrics)
         except BadTokenError as refused:
             self.tally.count(refused.reason)
             return False
@@ -158,16 +160,6 @@ class Experiments:
             return False
         self.tally.count("credited")
         return True
-
-    # What calls ask for
-
-    def own_service(self, route: Route) -> tuple[Service | None, str]:
-        """The caller's own service, and the variant that it is (`own` if it is none)."""
-        return self._router.own_service(route)
-
-    def record(self, outcome: Outcome) -> None:
-        """Record an outcome as an OpenFeature tracking event; never raises."""
-        self._reports.outcome(outcome)
 
     def token(self, route: Route, served: str) -> str:
         """Sign what a later outcome is credited to; empty outside experiments, or without a key."""

@@ -8,23 +8,26 @@ import weakref
 
 
 class ForkLock:
-    """A lock, for `with`; a child of a fork gets a new one, since the holder is not there."""
+    """A lock, for `with`; a child of a fork gets a new one, since the holder is not there.
 
-    __slots__ = ("__weakref__", "_lock")
+    `lock` is the one in force: `with fork_lock.lock` costs a request less.
+    """
+
+    __slots__ = ("__weakref__", "lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         reference = weakref.ref(self)
 
         def renew() -> None:
             living = reference()
             if living is not None:
-                living._lock = threading.Lock()
+                living.lock = threading.Lock()
 
         os.register_at_fork(after_in_child=renew)
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.lock.release()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from openfeature_triton.provider.clients import TritonClients
-from openfeature_triton.provider.deadline import Deadline, GeventTimer
+from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.foreign_errors import (
     INVALID_REQUEST,
     SERVER_ERROR,
@@ -106,7 +106,7 @@ def _client(clients: TritonClients, service: Service, deadline: Deadline) -> Ite
     if service.protocol == "grpc":
         yield clients.bounded_grpc(service, deadline)
         return
-    timer = GeventTimer(deadline)
+    timer = clients.timer(deadline)
     try:
         yield clients.http(service)
     finally:

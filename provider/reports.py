@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
@@ -15,26 +15,29 @@ from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.tally import Tally
 
 
-class Outcome(NamedTuple):
-    """What an inference did. `served` differs from the route's variant after a fallback."""
-
-    route: Route
-    served: str
-    latency_ms: float
-    error_class: str
-    metrics: dict[str, float]
-
-
 class Reports:
-    """Hands tracking events to the client's provider, as `client.track` does."""
+    """Hands tracking events to the client's provider, as `client.track` does.
+
+    It does not for each outcome, since the SDK merges contexts that are hardly ever there.
+    """
 
     def __init__(self, client: OpenFeatureClient, tally: Tally) -> None:
         self._client = client
         self._tally = tally
 
-    def outcome(self, outcome: Outcome) -> None:
-        """Report what an inference did; never raises."""
-        route, served, latency_ms, error_class, metrics = outcome
+    def outcome(
+        self,
+        route: Route,
+        served: str,
+        latency_ms: float,
+        error_class: str,
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Report what an inference did; never raises.
+
+        `served` differs from the route's variant after a fallback; `error_class` is empty for
+        success.
+        """
         attributes: dict[str, Any] = {
             "experiment": route.experiment,
             "phase": route.phase,
@@ -48,22 +51,15 @@ class Reports:
             "metrics": metrics,
         }
         try:
-            self._track("inference", route.targeting_key, latency_ms, attributes)
+            context, said = EvaluationContext(route.targeting_key), around(self._client)
+            if said is not None:
+                context = said.merge(context)
+            details = TrackingEventDetails(latency_ms, attributes)
+            self._client.provider.track("inference", context, details)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("an outcome was not recorded; the request goes on")
 
     def credit(self, credited: Credited, metrics: Mapping[str, float]) -> None:
         """Report later metrics of an earlier request; raises what a foreign provider raises."""
-        self._track("credit", None, None, {**credited._asdict(), "metrics": metrics})
-
-    def _track(
-        self,
-        name: str,
-        targeting_key: str | None,
-        value: float | None,
-        attributes: dict[str, Any],
-    ) -> None:
-        context, said = EvaluationContext(targeting_key), around(self._client)
-        if said is not None:
-            context = said.merge(context)
-        self._client.provider.track(name, context, TrackingEventDetails(value, attributes))
+        attributes: dict[str, Any] = {**credited._asdict(), "metrics": metrics}
+        self._client.track("credit", EvaluationContext(), TrackingEventDetails(None, attributes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from openfeature.api import get_evaluation_context, get_transaction_context
 from openfeature.client import OpenFeatureClient
@@ -46,9 +46,10 @@ class Request(NamedTuple):
     def context(self, around: EvaluationContext | None) -> EvaluationContext:
         """What targeting and hooks see: the request's own before what is said around it."""
         tag, primary = self.language
-        attributes = {**self.attributes, TASK_TYPE: self.task_type, LANGUAGE: tag}
+        says: dict[str, Any] = {TASK_TYPE: self.task_type, LANGUAGE: tag}
         if primary:
-            attributes[PRIMARY] = primary
+            says[PRIMARY] = primary
+        attributes = {**self.attributes, **says} if self.attributes else says
         context = EvaluationContext(self.targeting_key, attributes)
         return context if around is None else around.merge(context)
 

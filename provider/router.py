@@ -9,12 +9,13 @@ from typing import Any
 from openfeature.api import get_hooks
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.flag_evaluation import FlagEvaluationDetails, FlagResolutionDetails
+from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider.breaker import Breakers
+from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.decided import evaluate_by_sdk
-from openfeature_triton.provider.direct_hooks import DirectHooks
+from openfeature_triton.provider.direct_hooks import DirectHooks, Told
 from openfeature_triton.provider.forced import FORCED
 from openfeature_triton.provider.request import Request, around
 from openfeature_triton.provider.route import OWN, Route, RouteReason
@@ -22,7 +23,11 @@ from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
 
-_NOT_READY = frozenset({ProviderStatus.NOT_READY, ProviderStatus.FATAL})
+# Looking a member up in its enum, or hashing it, takes longer than these comparisons.
+_NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
+_EXPERIMENT, _FORCED = RouteReason.EXPERIMENT, RouteReason.FORCED
+
+_Known = tuple[Assignment, "Service | None", FlagEvaluationDetails[Any]]
 
 
 class Router:
@@ -48,6 +53,7 @@ class Router:
         self._breakers = breakers
         self._tally = tally
         self._direct_hooks = DirectHooks()
+        self._known: dict[tuple[str, str], _Known] = {}
 
     def route(self, request: Request) -> Route:
         """Choose where a request goes; never raises."""
@@ -61,91 +67,117 @@ class Router:
 
     def own_service(self, route: Route) -> tuple[Service | None, str]:
         """The caller's own service, and the variant that it is (`own` if it is none)."""
-        return self._service(route.own_service_id), self._own_variant(
-            route.experiment, route.own_service_id
-        )
+        own = route.own_service_id
+        return self._service(own), self._own_variant(route.experiment, own)
 
     def _route(self, request: Request) -> Route:
-        if not self.enabled:
-            return self._own_route(request, RouteReason.SWITCHED_OFF)
-        provider = self._client.provider
-        if (
-            not isinstance(provider, TritonProvider)
-            or self._client.get_provider_status() in _NOT_READY
-        ):
-            return self._own_route(request, RouteReason.NOT_READY)
+        provider = self._provider()
+        if isinstance(provider, RouteReason):
+            return self._own_route(request, provider)
         context = request.context(around(self._client))
-        if not context.targeting_key:
+        key = context.targeting_key
+        if not key:
             return self._own_route(request, RouteReason.NO_TARGETING_KEY)
         started_ns = perf_counter_ns()
-        found = provider.assign(
-            request.task_type, request.language.tag, context.targeting_key, context.attributes
-        )
+        found = provider.assign(request.task_type, request.language.tag, key, context.attributes)
         if isinstance(found, RouteReason):
             return self._own_route(request, found)
         service = provider.services.get(found.service_id)
-        resolution = provider.resolution(found, service, {})
-        duration_us = (perf_counter_ns() - started_ns) / 1e3
-        details = self._evaluated(provider, found.experiment, resolution, context, duration_us)
-        if details.error_code is not None or details.variant is None:
+        hooks = self._direct_hooks.among(
+            (*get_hooks(), *self._client.hooks, *provider.get_provider_hooks())
+        )
+        if hooks is None:
+            return self._route_by_sdk(request, provider, found, service, context)
+        details = self._details(provider, found, service)
+        self._tell(hooks, details, context, (perf_counter_ns() - started_ns) / 1e3)
+        if details.error_code is not None:
             return self._own_route(request, _refusal(service))
-        target_id = details.value["service_id"]
-        if target_id != found.service_id:  # a hook wanted another context
-            service = provider.services.get(target_id)
-        return self._experiment_route(request, context.targeting_key, details, service)
+        return self._experiment_route(request, key, found, service)
 
-    def _evaluated(
+    def _provider(self) -> TritonProvider | RouteReason:
+        """The provider that assigns, or the reason why none does."""
+        if not self.enabled:
+            return RouteReason.SWITCHED_OFF
+        provider, status = self._client.provider, self._client.get_provider_status()
+        if not isinstance(provider, TritonProvider) or status is _NOT_READY or status is _FATAL:
+            return RouteReason.NOT_READY
+        return provider
+
+    def _details(
+        self, provider: TritonProvider, assignment: Assignment, service: Service | None
+    ) -> FlagEvaluationDetails[Any]:
+        """What the SDK would make of an assignment; remembered, as each variant's is the same."""
+        key = (assignment.experiment, assignment.variant)
+        known = self._known.get(key)
+        if known is not None and known[0] is assignment and known[1] is service:
+            return known[2]
+        resolution = provider.resolution(assignment, service, {})
+        details = resolution.to_flag_evaluation_details(assignment.experiment)
+        self._known[key] = (assignment, service, details)
+        return details
+
+    def _tell(
         self,
-        provider: TritonProvider,
-        flag_key: str,
-        resolution: FlagResolutionDetails[Any],
+        hooks: Told,
+        details: FlagEvaluationDetails[Any],
         context: EvaluationContext,
         duration_us: float,
-    ) -> FlagEvaluationDetails[Any]:
-        """Let the hooks hear of an evaluation; give what the SDK would, or does."""
-        hooks = (*get_hooks(), *self._client.hooks, *provider.get_provider_hooks())
-        told = self._direct_hooks.among(hooks)
-        if told is None:
-            return evaluate_by_sdk(self._client, provider, flag_key, resolution, context)
-        details = resolution.to_flag_evaluation_details(flag_key)
-        for hook in told:
+    ) -> None:
+        for hook in hooks:
             try:
                 hook.finished(details, context, duration_us)
             except Exception:  # noqa: BLE001 - as in the SDK, a hook's trouble ends there
                 self._tally.trouble("a hook failed; the request goes on")
-        return details
+
+    def _route_by_sdk(
+        self,
+        request: Request,
+        provider: TritonProvider,
+        assignment: Assignment,
+        service: Service | None,
+        context: EvaluationContext,
+    ) -> Route:
+        """Let the SDK run all hooks around the assignment; route by what they make of it."""
+        resolution = provider.resolution(assignment, service, {})
+        details = evaluate_by_sdk(
+            self._client, provider, assignment.experiment, resolution, context
+        )
+        if details.error_code is not None or details.variant is None:
+            return self._own_route(request, _refusal(service))
+        found = _assignment(details)
+        if found.service_id != assignment.service_id:  # a hook wanted another context
+            service = provider.services.get(found.service_id)
+        return self._experiment_route(request, context.targeting_key, found, service)
 
     def _experiment_route(
         self,
         request: Request,
-        targeting_key: str,
-        details: FlagEvaluationDetails[Any],
+        targeting_key: str | None,
+        assignment: Assignment,
         service: Service | None,
     ) -> Route:
         """Route to the assigned variant's service, or past it while its breaker is open."""
-        variant = served = details.variant or ""
-        target_id, reason = details.value["service_id"], RouteReason.EXPERIMENT
-        if details.flag_metadata.get(FORCED) is True:
-            reason = RouteReason.FORCED
-        service = self._own.get(target_id, service)
-        is_other = target_id != request.service_id and reason is RouteReason.EXPERIMENT
+        experiment, phase, variant, service_id, forced, metadata = assignment
+        served, reason = variant, _FORCED if forced else _EXPERIMENT
+        service = self._own.get(service_id, service)
+        is_other = service_id != request.service_id and not forced
         if is_other and service is not None and not self._breakers.allows(service):
-            target_id, reason = request.service_id, RouteReason.ENDPOINT_FAILING
-            service = self._service(target_id)
-            served = self._own_variant(details.flag_key, target_id)
+            service_id, reason = request.service_id, RouteReason.ENDPOINT_FAILING
+            service = self._service(service_id)
+            served = self._own_variant(experiment, service_id)
         return Route(
             task_type=request.task_type,
             language=request.language.tag,
             targeting_key=targeting_key,
-            service_id=target_id,
+            service_id=service_id,
             service=service,
             reason=reason,
             own_service_id=request.service_id,
-            experiment=details.flag_key,
-            phase=str(details.flag_metadata.get("phase", "")),
+            experiment=experiment,
+            phase=phase,
             variant=variant,
             served=served,
-            unit=str(details.flag_metadata.get("unit", "request")),
+            unit=str(metadata.get("unit", "request")),
         )
 
     def _own_route(self, request: Request, reason: RouteReason) -> Route:
@@ -177,6 +209,19 @@ class Router:
             self._tally.trouble("a service could not be looked up")
             return None
         return service
+
+
+def _assignment(details: FlagEvaluationDetails[Any]) -> Assignment:
+    """What was assigned, of an evaluation that gave a variant."""
+    metadata = details.flag_metadata
+    return Assignment(
+        details.flag_key,
+        str(metadata.get("phase", "")),
+        details.variant or "",
+        details.value["service_id"],
+        metadata.get(FORCED) is True,
+        metadata,
+    )
 
 
 def _refusal(service: Service | None) -> RouteReason:

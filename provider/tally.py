@@ -25,7 +25,7 @@ class Tally:
 
     def count(self, name: str) -> None:
         """Raise one count."""
-        with self._lock:
+        with self._lock.lock:
             self._counts[name] += 1
 
     def counts(self) -> Mapping[str, int]:

@@ -17,7 +17,13 @@ from openfeature import api
 
 from openfeature_triton.flagd_config import example
 from openfeature_triton.hooks import ExperimentHook, MemorySink, Recorder, RecorderSettings
-from openfeature_triton.provider import Experiments, Service, TritonProvider
+from openfeature_triton.provider import (
+    Experiments,
+    ProviderSettings,
+    Service,
+    TritonClients,
+    TritonProvider,
+)
 
 ROUNDS = 7
 REQUESTS = 4_000
@@ -31,18 +37,16 @@ class NoOpClient:
         return "text"
 
 
-class NoOpClients:
-    """Gives the client that does nothing, for every service."""
+class NoOpClients(TritonClients):
+    """Gives the client that does nothing, for every service; its deadline is enforced."""
 
     def __init__(self) -> None:
+        super().__init__(ProviderSettings())
         self._client = NoOpClient()
 
     def http(self, service: Service) -> NoOpClient:  # noqa: ARG002
         """The client."""
         return self._client
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def main() -> None:
@@ -53,7 +57,7 @@ def main() -> None:
     }
     api.set_provider_and_wait(TritonProvider(example("asr"), services, on_track=recorder.track))
     api.add_hooks([ExperimentHook(recorder)])
-    clients: Any = NoOpClients()
+    clients = NoOpClients()
     with closing(recorder), closing(Experiments(api.get_client())) as experiments:
         experiments.clients.close()
         experiments.clients = clients

@@ -69,7 +69,7 @@ def main() -> None:
         api.add_hooks([ExperimentHook(recorder)])
         experiments = stack.enter_context(closing(Experiments(api.get_client())))
         experiments.clients.close()
-        experiments.clients = Clients()  # type: ignore[assignment]
+        experiments.clients = Clients()
         threads = _measured("8 threads", lambda: _from_threads(experiments, half_s))
         tasks = _measured("asyncio", lambda: _from_asyncio(experiments, half_s))
         assert recorder.flush(60), "the store did not take everything"
