@@ -18,6 +18,7 @@ from openfeature_triton.dashboard.open_store import open_store
 from openfeature_triton.dashboard.openapi import openapi
 from openfeature_triton.dashboard.pages import KeyConverter, Pages
 from openfeature_triton.dashboard.plotly_script import content_hash, read_plotly
+from openfeature_triton.dashboard.reports import Reports
 from openfeature_triton.dashboard.security import protect
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.sign_in import SignIn
@@ -62,7 +63,10 @@ def create_app(
     sign_in.add_to(app)
     store = store or open_store(settings)
     intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))
-    _add_pages(app, Pages(store, settings, clock, intake.stats))
+    pages = Pages(store, settings, clock, intake.stats)
+    _add_pages(app, pages)
+    reports = Reports(app, pages)
+    app.add_url_rule("/reports/<key:key>", "report", reports.report)
     _add_machines(app, Machines(store, settings, intake))
     tracking = Tracking(intake, access, settings.track_per_s)
     app.add_url_rule("/api/track", "track", tracking.track, methods=["POST"])

@@ -71,7 +71,7 @@ def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
 
 def read_weights(phase: Phase) -> dict[str, int]:
     """Give a recorded phase's weights by variant; {} if they are no such thing."""
-    weights = _read_object(phase.weights)
+    weights = read_object(phase.weights)
     return {
         variant: weight
         for variant, weight in weights.items()
@@ -98,7 +98,7 @@ def _from_flag(experiment: Experiment) -> Definition:
 
 
 def _from_phase(phase: Phase, status: Status) -> Definition:
-    metadata = _read_object(phase.metadata)
+    metadata = read_object(phase.metadata)
     said = {name: str(value) for name, value in metadata.items()}
     return Definition(
         key=phase.experiment,
@@ -115,8 +115,8 @@ def _from_phase(phase: Phase, status: Status) -> Definition:
     )
 
 
-def _read_object(text: str) -> dict[str, Any]:
-    """Whoever wrote the store, its texts may be anything."""
+def read_object(text: str) -> dict[str, Any]:
+    """Give a recorded text's object; {} for any other: whoever wrote the store, it may be any."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -66,3 +66,9 @@ def pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
+
+
+def file_name(key: str, ending: str) -> str:
+    """a/b → a-b.csv: a file that no key leads out of the folder it is saved to."""
+    safe = "".join(each if each.isalnum() or each in "-_." else "-" for each in key)
+    return f"{safe.strip('.') or 'experiment'}.{ending}"

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from openfeature_triton.dashboard.definitions import read_flags
 from openfeature_triton.dashboard.exposition import exposition
+from openfeature_triton.dashboard.formats import file_name
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.periods import Period, Query, as_csv, read_periods
@@ -33,7 +34,7 @@ class Machines:
         """Give the same as a table to download."""
         _, periods = self._read(key)
         answer = Response(as_csv(key, periods), mimetype="text/csv")
-        answer.headers.set("Content-Disposition", "attachment", filename=_filename(key))
+        answer.headers.set("Content-Disposition", "attachment", filename=file_name(key, "csv"))
         return answer
 
     def prometheus(self) -> Response:
@@ -79,8 +80,3 @@ def _flat(period: Period) -> dict[str, object]:
         "end": as_json(period.end),
         **as_json(period.numbers),
     }
-
-
-def _filename(key: str) -> str:
-    safe = "".join(each if each.isalnum() or each in "-_." else "-" for each in key)
-    return f"{safe.strip('.') or 'experiment'}.csv"

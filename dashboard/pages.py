@@ -13,9 +13,11 @@ from werkzeug.routing import PathConverter
 from openfeature_triton.dashboard.definitions import Flags, read_flags
 from openfeature_triton.dashboard.effects import Comparison, comparisons, forest
 from openfeature_triton.dashboard.json_form import as_json
+from openfeature_triton.dashboard.listing import list_experiments
 from openfeature_triton.dashboard.pipeline import Pipeline, look
 from openfeature_triton.dashboard.plots import plots
-from openfeature_triton.dashboard.report import Report, list_experiments, report
+from openfeature_triton.dashboard.processes import processes
+from openfeature_triton.dashboard.report import Report, report
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.verdicts import Verdicts
@@ -83,7 +85,7 @@ class Pages:
     def experiment_values(self, key: str, phase: str = "") -> dict[str, Any] | None:
         """Give what the page of one experiment is made from; None for an unknown one."""
         flags, now = self._flags(), self._clock()
-        found = report(self._store, flags, key, now, phase)
+        found = self.report(key, phase, flags, now)
         if found is None:
             return None
         units = DEFAULT_UNITS.get(found.line.definition.task_type, {})
@@ -97,9 +99,13 @@ class Pages:
             "forest": forest(found.by_language, is_broken=_is_broken(found)),
         }
 
-    def report(self, key: str, phase: str = "") -> Report | None:
-        """Give one experiment's report; None for an unknown one."""
-        return report(self._store, self._flags(), key, self._clock(), phase)
+    def report(
+        self, key: str, phase: str = "", flags: Flags | None = None, now: datetime | None = None
+    ) -> Report | None:
+        """Give one experiment's report, as of now; None for an unknown one."""
+        now = now or self._clock()
+        told = processes(Path(self._settings.spool), now)
+        return report(self._store, flags or self._flags(), key, now, phase=phase, processes=told)
 
     def pipeline(self) -> str:
         """Give the page of what became of outcomes on their way."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import TypeVar
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, read_weights
+from openfeature_triton.dashboard.phase_changes import Change, phase_changes
 from openfeature_triton.dashboard.store import Phase, Traffic
 from openfeature_triton.dashboard.summary import Share
 
@@ -25,7 +28,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class PhaseLine:
-    """A phase with its split and its traffic; `first_seen` is None if nothing says when."""
+    """A phase with its split and its traffic; `first_seen` is None if nothing says when.
+
+    `changes` are since the phase before it; None where either's definition is not known.
+    """
 
     phase: str
     first_seen: datetime | None
@@ -33,6 +39,7 @@ class PhaseLine:
     requests: int
     errors: int
     is_current: bool
+    changes: tuple[Change, ...] | None
 
 
 def phase_lines(
@@ -46,6 +53,7 @@ def phase_lines(
         order.insert(0, current)
     weights = {each.phase: read_weights(each) for each in phases}
     weights[definition.phase] = dict(definition.weights or {})
+    changes = _changes(definition, phases, order)
     lines = []
     for phase in order:
         own = [each for each in traffic if each.phase == phase]
@@ -56,6 +64,7 @@ def phase_lines(
             requests=sum(each.requests for each in own),
             errors=sum(each.errors for each in own),
             is_current=phase == current,
+            changes=changes.get(phase),
         )
         lines.append(line)
     return tuple(lines)
@@ -79,6 +88,28 @@ def _began_ns(traffic: Sequence[Traffic], phases: Sequence[Phase]) -> dict[str, 
     for each in sorted(traffic, key=lambda each: each.first_ns):
         began_ns.setdefault(each.phase, each.first_ns)
     return began_ns
+
+
+def _changes(
+    definition: Definition, phases: Sequence[Phase], order: Sequence[str]
+) -> dict[str, tuple[Change, ...]]:
+    """Give what changed with each phase that follows another, the newest first in `order`."""
+    known = {each.phase: each for each in phases if each.definition}
+    if definition.text and definition.phase not in known:
+        known[definition.phase] = _as_phase(definition)
+    return {
+        after: phase_changes(known[before], known[after])
+        for after, before in pairwise(order)
+        if before in known and after in known
+    }
+
+
+def _as_phase(definition: Definition) -> Phase:
+    """The flag file's phase, of which nothing was recorded yet."""
+    weights, metadata = (
+        json.dumps(dict(each or {})) for each in (definition.weights, definition.metadata)
+    )
+    return Phase(definition.key, definition.phase, 0, weights, metadata, definition.text, "")
 
 
 def _split(definition: Definition, traffic: Sequence[Traffic], weights: Mapping[str, int]) -> Split:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from openfeature_triton.dashboard.formats import ago, percent
+from openfeature_triton.dashboard.formats import ago, metric_name, percent
+from openfeature_triton.dashboard.losses import Losses
 from openfeature_triton.dashboard.statistics import Analysis
 from openfeature_triton.dashboard.statistics.verdict import COLLECTING
 
@@ -37,6 +38,7 @@ def checks(
     now: datetime,
     problems: Sequence[str] = (),
     is_of_users: bool = False,
+    losses: Losses | None = None,
 ) -> tuple[Check, ...]:
     """Give what was looked at, the worst first.
 
@@ -49,6 +51,7 @@ def checks(
         now: the present time.
         problems: what of the plan can't be read.
         is_of_users: whether users were randomised.
+        losses: what recording processes lost on the way, None where none can be seen.
     """
     found = [_plan(each) for each in problems]
     if analysis is not None:
@@ -58,6 +61,7 @@ def checks(
         text = "No control variant is known, so nothing can be compared."
         found.append(Check("Control", "warning", text))
     found += [_fallbacks(requests, sum(fallbacks.values()))]
+    found += [_recording(losses)] if losses is not None else []
     found += [_freshness(last_seen, now)] if is_running and last_seen is not None else []
     order: dict[State, int] = {"broken": 0, "warning": 1, "fine": 2}
     return tuple(sorted(found, key=lambda check: order[check.state]))
@@ -104,6 +108,24 @@ def _fallbacks(requests: int, fallbacks: int) -> Check:
     if rate > MAX_FALLBACK_RATE:
         return Check("Fallbacks", "warning", f"{text}, so the difference looks smaller than it is.")
     return Check("Fallbacks", "fine", f"{text}.")
+
+
+def _recording(losses: Losses) -> Check:
+    """The processes know no experiments: what one lost may have been of any."""
+    lost = {metric_name(name).lower(): count for name, count in losses.dropped.items()}
+    if losses.dead_lettered:
+        lost["refused by InfluxDB"] = losses.dead_lettered
+    if lost:
+        reasons = ", ".join(f"{name}: {count:,}" for name, count in lost.items())
+        text = (
+            f"{sum(lost.values()):,} of {losses.accepted:,} outcomes of all experiments never "
+            f"came to the store ({reasons})."
+        )
+        return Check("Recording", "warning", text)
+    waiting = f"; {losses.spooled:,} outcomes are on their way" if losses.spooled else ""
+    one, many = "recording process", f"{losses.processes:,} recording processes"
+    seen = one if losses.processes == 1 else many
+    return Check("Recording", "fine", f"Nothing was dropped by the {seen} seen from here{waiting}.")
 
 
 def _freshness(last_seen: datetime, now: datetime) -> Check:

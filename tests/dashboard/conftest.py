@@ -69,6 +69,8 @@ class World:
         days_ago: int = 0,
         minutes_ago: int = 90,
         weights: dict[str, int] | None = None,
+        definition: str = "",
+        metadata: str = "",
     ) -> None:
         """Expose and record each outcome, some days ago, with a recorder of its own."""
         time_ns = int((NOW - timedelta(days=days_ago, minutes=minutes_ago)).timestamp()) * 10**9
@@ -80,6 +82,8 @@ class World:
                     "experiment": experiment,
                     "phase": phase,
                     "weights": json.dumps(weights),
+                    "definition": definition,
+                    "metadata": metadata,
                 }
             )
             recorder.track("experiment_phase", None, said)

@@ -45,7 +45,7 @@ def test_files_are_cached_for_ever_by_their_hash_and_pages_never(world: World) -
     tags = Page(response.text).tags
     files = [g["src"] for t, g in tags if t == "script" and "src" in g]
     files += [g["href"] for t, g in tags if t == "link"]
-    assert len(files) == 5
+    assert len(files) == 6
     assert any(file.startswith("/plotly/") for file in files)
     for file in files:
         answer = client.get(file, buffered=True)

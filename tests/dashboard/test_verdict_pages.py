@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard.conftest import Outcome, World
+from openfeature_triton.flagd_config import read_document
+from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.reading import Page
 
 
@@ -21,8 +22,6 @@ def _write(world: World, weights: dict[str, int], **metadata: Any) -> str:
         "metadata": {"experiment": True, "task_type": "asr", "control": "old"} | metadata,
     }
     world.flags.write_text(json.dumps({"flags": {"e": flag}}), encoding="utf-8")
-    from openfeature_triton.flagd_config import read_document
-
     return read_document(world.flags).experiments["e"].phase
 
 
@@ -171,3 +170,70 @@ def test_looks_of_the_first_days_stay_by_the_hour(world: World) -> None:
     found = world.client().get("/api/experiments/e").get_json()
     times = [each["time"] for each in found["looks"]["new"]]
     assert [time[11:16] for time in times] == [*["11:00"] * 3, *["00:00"] * 2, "12:00"]
+
+
+def test_a_guarded_rate_has_a_row_of_its_own(world: World) -> None:
+    """Beside the success rate: its margin, and whether it is harmed."""
+    plan = {"primary_metric": "success_rate", "guardrails": "error_rate:10%, latency_p95:20%"}
+    phase = _write(world, {"old": 50, "new": 50}, **plan)
+    world.record("e", _outcomes("old", 2000, 60) + _outcomes("new", 2000, 400), phase=phase)
+    page = _page(world)
+    row = page.row("Error rate")
+    assert row[1:3] == ["3.00 %", "20.00 %"]
+    assert "guardrail, 10 % allowed: harmed" in row[-1]
+
+
+def test_what_was_dropped_is_warned_of(world: World) -> None:
+    """By reason, and dead letters too; a process that lost nothing is said to be fine."""
+    phase = _write(world, {"old": 50, "new": 50})
+    world.record("e", _outcomes("old", 30, 1) + _outcomes("new", 30, 1), phase=phase)
+    assert "Recording" not in _page(world).text
+    said: dict[str, Any] = {"at_s": NOW.timestamp(), "accepted": 1200}
+    folder = world.folder / "spool"
+    folder.mkdir()
+    (folder / "1.health.json").write_text(json.dumps(said), encoding="utf-8")
+    assert "Nothing was dropped by the recording process seen from here." in _page(world).text
+    said |= {"dropped": {"queue_full": 3}, "delivery": {"dead_lettered": 2}}
+    (folder / "1.health.json").write_text(json.dumps(said), encoding="utf-8")
+    wanted = "5 of 1,200 outcomes of all experiments never came to the store"
+    assert f"{wanted} (queue full: 3, refused by InfluxDB: 2)." in _page(world).text
+
+
+def test_phases_say_what_changed(world: World) -> None:
+    """From the recorded definitions; a phase of which none is known says nothing."""
+    for days_ago, weights in ((2, None), (1, {"old": 90, "new": 10}), (0, {"old": 50, "new": 50})):
+        phase, definition, metadata = "aaaa1111", "", ""
+        if weights is not None:
+            phase = _write(world, weights, owner=f"o{days_ago}")
+            experiment = read_document(world.flags).experiments["e"]
+            definition = experiment.definition
+            metadata = json.dumps(dict(experiment.metadata))
+        world.record(
+            "e",
+            _outcomes("old", 3, 1),
+            phase=phase,
+            days_ago=days_ago,
+            weights=weights,
+            definition=definition,
+            metadata=metadata,
+        )
+    page = _page(world)
+    assert "Weight of new: 10 → 50" in page.text
+    assert "owner: o1 → o0" in page.text
+    found = world.client().get("/api/experiments/e").get_json()["phases"]
+    assert [each["changes"] is None for each in found] == [False, True, True]
+
+
+def test_a_page_can_be_shared(world: World) -> None:
+    """By a link to what is shown, and as one file for people without access."""
+    key = 'a/../"<b>é'
+    world.record(key, _outcomes("old", 3, 1), weights={"old": 1, "new": 1})
+    client = world.client()
+    page = client.get("/experiments/a/..%2F%22%3Cb%3E%C3%A9?phase=aaaa1111")
+    link = next(each for each in Page(page.text).links if "phase=" in each)
+    assert client.get(link).status_code == 200
+    report = client.get(next(each for each in Page(page.text).links if "/reports/" in each))
+    assert report.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert "/" not in report.headers["Content-Disposition"]
+    assert "made 20" in report.text
+    assert client.get("/reports/nothing").status_code == 404
