@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from openfeature_triton.flagd_config.errors import MalformedFileError, Place
-from openfeature_triton.flagd_config.file_change import digest
+from openfeature_triton.flagd_config.file_change import digest, real_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Entry:
 
 def log_of(path: Path) -> Path:
     """Give where a flag file's audit log lies: beside the file itself, where `path` is a link."""
-    file = path.resolve()
+    file = real_path(path)
     return file.with_name(f"{file.name}.audit.jsonl")
 
 

@@ -24,13 +24,18 @@ def digest(content: bytes | None) -> str:
     return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
+def real_path(path: Path) -> Path:
+    """Give the file itself, where a path is a link; for a ring of links the path."""
+    return Path(os.path.realpath(path))  # `Path.resolve` raises what is no OSError
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the file's folder, so that two commands at once go one after the other.
 
     Of the folder, as the file itself is replaced by each change, and as nothing is left behind.
     """
-    handle = os.open(path.resolve().parent, os.O_RDONLY)
+    handle = os.open(real_path(path).parent, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -52,7 +57,7 @@ def replace(path: Path, before: bytes | None, after: bytes | None) -> None:
     None is no file. Mode and owner stay, and so does a symlink to the file. Raises
     ChangedMeanwhileError if the file does not hold `before` any more.
     """
-    target = path.resolve()
+    target = real_path(path)
     if current(target) != before:
         raise ChangedMeanwhileError(
             Place(str(path)), "it was changed meanwhile", "look at the change, and try again"
