@@ -49,10 +49,14 @@ class Document:
         """Give the experiments of one task type, the first to be asked first."""
         return tuple(e for e in self.experiments.values() if e.task_type == task_type)
 
+    @property
+    def offers(self) -> tuple[Experiment | Shipped, ...]:
+        """What takes requests of a task type, the first to be asked first."""
+        return (*self.experiments.values(), *self.shipped.values())
+
     def offers_of(self, task_type: str) -> tuple[Experiment | Shipped, ...]:
         """Give what takes requests of one task type, the first to be asked first."""
-        concluded = (each for each in self.shipped.values() if each.task_type == task_type)
-        return (*self.of_task(task_type), *concluded)
+        return tuple(each for each in self.offers if each.task_type == task_type)
 
     def as_flagd(self) -> dict[str, Any]:
         """Give a fresh document for `FlagdCore.set_flags`, which changes what it is given."""

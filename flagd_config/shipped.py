@@ -20,7 +20,10 @@ COMPLETED = "completed"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """One concluded experiment; `concluded` is when, in seconds since 1970, 0 if nobody says."""
+    """One concluded experiment, without a phase, as nothing of it is recorded.
+
+    `concluded` is when, in seconds since 1970, 0 if nobody says.
+    """
 
     key: str
     state: str
@@ -28,6 +31,7 @@ class Shipped:
     winner: str
     services: Mapping[str, str]
     concluded: int = 0
+    phase = ""
 
     @property
     def enabled(self) -> bool:

@@ -8,6 +8,7 @@ from openfeature.flag_evaluation import Reason
 
 from openfeature_triton.flagd_config import Experiment
 from openfeature_triton.flagd_config.bucketing import Split, by_unit
+from openfeature_triton.flagd_config.shipped import Shipped
 from openfeature_triton.provider.compiled_flag import NO_METADATA, CompiledFlag, Metadata
 from openfeature_triton.provider.guards import SETTLED, Guarded
 from openfeature_triton.provider.language import PRIMARY
@@ -21,7 +22,7 @@ class Assignment(NamedTuple):
     """What was chosen for a targeting key: the experiment that took it, and its variant.
 
     `forced` says that a rule before the split gave the variant, to a tester, say; `metadata` is
-    the flag's.
+    the flag's. `phase` is empty where the experiment is concluded: the variant is its winner.
     """
 
     experiment: str
@@ -33,7 +34,7 @@ class Assignment(NamedTuple):
 
 
 class Candidate:
-    """An experiment that may take a request: its flag, and its rule without the guards.
+    """An experiment, concluded or not, that may take a request: its flag, its rule without guards.
 
     `reads` says whether that rule looks at the request's task or language; `direct` gives an
     assignment, or None for no match, where the rule is but a split of targeting keys.
@@ -41,7 +42,9 @@ class Candidate:
 
     __slots__ = ("assignments", "direct", "flag", "guarded", "reads", "run")
 
-    def __init__(self, experiment: Experiment, flag: CompiledFlag, bucketing: str) -> None:
+    def __init__(
+        self, experiment: Experiment | Shipped, flag: CompiledFlag, bucketing: str
+    ) -> None:
         self.flag = flag
         self.guarded = flag.guarded or Guarded({}, _no_rule, None, NO_NAMES)
         self.run: Run = self.guarded.run

@@ -62,7 +62,7 @@ class Task:
 
 
 class Catalogue:
-    """The enabled experiments of one document; made with it and never changed.
+    """The enabled experiments of one document, concluded ones last; made with it, never changed.
 
     It remembers the way of each task and language that a request came with.
     Candidates of `previous` whose flag was not compiled again are taken over.
@@ -78,7 +78,7 @@ class Catalogue:
         known = previous.candidates if previous is not None else {}
         self.candidates: dict[CompiledFlag, Candidate] = {}
         by_task: dict[str, list[Candidate]] = {}
-        for experiment in document.experiments.values():
+        for experiment in document.offers:
             give_way()
             if experiment.enabled:
                 flag = flags[experiment.key]

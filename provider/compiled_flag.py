@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagType, Reason
 
+from openfeature_triton.flagd_config.shipped import read_shipped
 from openfeature_triton.provider.forced import forced_branches
 from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 from openfeature_triton.provider.rule_compiler import RuleCompiler
-from openfeature_triton.provider.rule_node import Attributes, Run
+from openfeature_triton.provider.rule_node import Attributes, Run, constant
 
 Metadata = Mapping[str, "bool | int | float | str"]
 NO_METADATA: Metadata = MappingProxyType({})
@@ -43,7 +44,8 @@ class CompiledFlag:
     """A flag of one document, for reading only.
 
     `uncompiled` counts the operators in it that are left to the reference implementation;
-    `guarded` tells what a request must say for an experiment to give it anything.
+    `guarded` tells what a request must say for an experiment to give it anything. `by_task` says
+    that services may ask for it by task type: it is an experiment, concluded or not.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class CompiledFlag:
         "_outcomes",
         "_run",
         "_wants_primary",
+        "by_task",
         "experiment",
         "guarded",
         "key",
@@ -65,6 +68,7 @@ class CompiledFlag:
         self.key = key
         self.metadata = metadata
         self.experiment = "phase" in metadata and metadata.get("experiment") is True
+        self.by_task = self.experiment or read_shipped(key, flag) is not None
         self.uncompiled: Mapping[str, int] = _NO_COUNTS
         self.guarded: Guarded | None = None
         self._outcomes = _targeted(flag["variants"])
@@ -79,14 +83,17 @@ class CompiledFlag:
             self._default = failure(ErrorCode.PARSE_ERROR, f"flag {key!r}: `targeting` is no rule")
         elif targeting:
             self._compile(targeting, bucketing)
+        elif self.by_task:  # concluded, and all that it took get the default
+            self.guarded = guarded(constant(self._default.variant))
 
     def _compile(self, targeting: Any, bucketing: str) -> None:
         compiler = RuleCompiler(self.key, bucketing)
         rule = compiler.compile(targeting)
         self._run, self.uncompiled = rule.run, compiler.uncompiled or _NO_COUNTS
         if self.experiment:
-            self.guarded = guarded(rule)
             self._forced = forced_branches(self.key, targeting, bucketing)
+        if self.by_task:
+            self.guarded = guarded(rule)
             names = rule.names
             self._wants_primary = PRIMARY in (str(targeting) if names is None else names)
 
@@ -118,9 +125,8 @@ class CompiledFlag:
             found = self.evaluate(attributes, targeting_key)
         if found.variant is None:
             return found
-        if found.reason is not Reason.TARGETING_MATCH or (
-            self.has_forced and self.is_forced(attributes, targeting_key)
-        ):
+        by_default = self.experiment and found.reason is not Reason.TARGETING_MATCH
+        if by_default or (self.has_forced and self.is_forced(attributes, targeting_key)):
             return found._replace(forced=True)
         return found
 

@@ -13,11 +13,12 @@ from openfeature_triton.provider.service import Service
 class RouteReason(str, Enum):
     """Why a request goes where it goes.
 
-    EXPERIMENT and FORCED mean the variant's service, all others the caller's own.
+    EXPERIMENT, FORCED and CONCLUDED mean the variant's service, all others the caller's own.
     """
 
     EXPERIMENT = "experiment"
     FORCED = "forced"
+    CONCLUDED = "concluded"
     ENDPOINT_FAILING = "endpoint_failing"
     SWITCHED_OFF = "switched_off"
     NOT_READY = "not_ready"
@@ -59,7 +60,8 @@ class Route(NamedTuple):
     @property
     def is_experiment(self) -> bool:
         """Whether the request is in an experiment: assigned, and its outcome counts."""
-        return self.reason is _EXPERIMENT or self.reason is _ENDPOINT_FAILING
+        counts = self.reason is _EXPERIMENT or self.reason is _ENDPOINT_FAILING
+        return counts and bool(self.phase)
 
     @property
     def model_name(self) -> str:

@@ -26,6 +26,7 @@ from openfeature_triton.provider.triton_provider import TritonProvider
 # Looking a member up in its enum, or hashing it, takes longer than these comparisons.
 _NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
 _EXPERIMENT, _FORCED = RouteReason.EXPERIMENT, RouteReason.FORCED
+_CONCLUDED = RouteReason.CONCLUDED
 
 _Known = tuple[Assignment, "Service | None", FlagEvaluationDetails[Any]]
 
@@ -76,10 +77,10 @@ class Router:
             return self._own_route(request, provider)
         context = request.context(around(self._client))
         key = context.targeting_key
-        if not key:
-            return self._own_route(request, RouteReason.NO_TARGETING_KEY)
         started_ns = perf_counter_ns()
         found = provider.assign(request.task_type, request.language.tag, key, context.attributes)
+        if not key and (isinstance(found, RouteReason) or found.phase):
+            return self._own_route(request, RouteReason.NO_TARGETING_KEY)
         if isinstance(found, RouteReason):
             return self._own_route(request, found)
         service = provider.services.get(found.service_id)
@@ -158,7 +159,9 @@ class Router:
     ) -> Route:
         """Route to the assigned variant's service, or past it while its breaker is open."""
         experiment, phase, variant, service_id, forced, metadata = assignment
-        served, reason = variant, _FORCED if forced else _EXPERIMENT
+        served, reason = variant, _EXPERIMENT if phase else _CONCLUDED
+        if forced:
+            reason = _FORCED
         service = self._own.get(service_id, service)
         is_other = service_id != request.service_id and not forced
         if is_other and service is not None and not self._breakers.allows(service):

@@ -313,7 +313,7 @@ class TritonProvider(AbstractProvider):
         targeting_key = None if context is None else context.targeting_key
         if evaluator.context:
             attributes = {**evaluator.context, **attributes}
-        ask = flag.evaluate_in_language if flag.experiment else flag.evaluate
+        ask = flag.evaluate_in_language if flag.by_task else flag.evaluate
         outcome = ask(attributes, targeting_key)
         if outcome.service_id is None or flag_type is not FlagType.OBJECT:
             return details(flag, outcome, flag_type, default)

@@ -24,20 +24,7 @@ JUNK = st.recursive(
     ),
     max_leaves=8,
 )
-NEW = (
-    *[
-        "--task",
-        "nmt",
-        "--control",
-        "a",
-        "--treatment",
-        "b",
-        "--baseline",
-        "0.9",
-        "--minimum-effect",
-        "0.02",
-    ],
-)
+NEW = "--task nmt --control a --treatment b --baseline 0.9 --minimum-effect 0.02"
 COMMANDS = (
     ("lint", "{file}"),
     ("lint", "--json", "{file}"),
@@ -54,7 +41,7 @@ COMMANDS = (
     ("experiment", "conclude", KEY, "--ship", "treatment", "--flags", "{file}"),
     ("experiment", "undo", "--flags", "{file}"),
     ("experiment", "log", "--flags", "{file}"),
-    ("experiment", "new", "new", *NEW, "--flags", "{file}"),
+    ("experiment", "new", "new", *NEW.split(), "--flags", "{file}"),
 )
 # Each example is written and read by all commands: to make a failing one smaller takes minutes.
 slow_to_write = settings(

@@ -18,7 +18,7 @@ from openfeature_triton.flagd_config import (
 from openfeature_triton.flagd_config.assigner import Assigner
 from openfeature_triton.flagd_config.explain import explain_task
 from openfeature_triton.flagd_config.plan import default_keys, find_slices
-from openfeature_triton.provider.catalogue import Assignment
+from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.evaluator import Evaluator
 
 KEYS = int(os.environ.get("OFT_TEST_KEYS", "100000"))
