@@ -21,6 +21,7 @@ from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.demo.triton_server import RunningTriton
 from openfeature_triton.dashboard.sql_store import SqlStore
 from openfeature_triton.dashboard.store import counts_and_latencies
+from openfeature_triton.flagd_config.life_cycle import conclude
 from openfeature_triton.hooks import ExperimentHook, Recorder, RecorderSettings
 from openfeature_triton.provider import (
     Call,
@@ -33,6 +34,7 @@ from openfeature_triton.provider import (
     TritonProvider,
 )
 from tests import servers
+from tests.flagd_servers import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -135,6 +137,18 @@ def test_a_variant_is_asked_at_its_own_model(world: World) -> None:
         calls = [world.infer(f"user-{number}", "hello") for _ in range(2)]
         assert calls[0].route == calls[1].route
         assert calls[0].model_name == models[calls[0].route.variant]
+
+
+def test_a_concluded_experiment_sends_everybody_to_the_winner(world: World, tmp_path: Path) -> None:
+    """While the service runs: all requests are answered by the winner's model, and none counts."""
+    sent = Counter(world.infer(f"user-{number}", "hello").route.variant for number in range(20))
+    conclude(tmp_path / "flags.json", "echo", "treatment", "better")
+    eventually(lambda: world.infer("user-1", "hi").route.reason is RouteReason.CONCLUDED)
+    before = world.numbers()
+    calls = [world.infer(f"user-{number}", "hello") for number in range(20)]
+    assert {call.model_name for call in calls} == {"echo-b"}
+    assert world.numbers() == before
+    assert sum(each.requests for each in before.values()) >= sum(sent.values())
 
 
 def test_a_request_outside_the_experiment_goes_to_its_own_service(world: World) -> None:
