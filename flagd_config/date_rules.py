@@ -20,6 +20,7 @@ from openfeature_triton.flagd_config.targeting import operations
 
 Steps = tuple[str | int, ...]
 
+_COMPARE = (">=", ">", "<", "<=", "==", "===", "!=", "!==")
 _MILLISECONDS_FROM = 10**11
 
 
@@ -75,7 +76,7 @@ def _check_over(
 
 def _check_unit(targeting: Any, where: Steps) -> Iterator[Draft]:
     for found in operations(targeting):
-        if any(map(is_timestamp, found.arguments)):
+        if found.name in _COMPARE and any(map(is_timestamp, found.arguments)):
             for index, moment in enumerate(found.arguments):
                 if isinstance(moment, (int, float)) and moment >= _MILLISECONDS_FROM:
                     yield Draft(

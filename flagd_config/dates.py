@@ -64,15 +64,21 @@ class Dates:
         return " ".join(filter(None, (start, end))) or "at any time"
 
 
+_ALWAYS = Dates()
+_COMPARISONS = (">=", ">", "<", "<=")
+
+
 def take_dates(rule: Any) -> tuple[Dates, Any]:
     """Give the dates that guard all of a rule, and the rule without them."""
     found = operation(rule)
     if found is None or found.name not in ("if", "?:") or not _is_guard(found):
-        return Dates(), rule
+        return _ALWAYS, rule
     dates, condition = _of_condition(found.arguments[0])
     inner, result = take_dates(found.arguments[1])
     if condition is not True:
         result = {found.name: [condition, result, *found.arguments[2:]]}
+    if not dates and not inner:
+        return _ALWAYS, rule
     return dates.within(inner), result
 
 
@@ -103,18 +109,17 @@ def _is_guard(found: Operation) -> bool:
 def _of_condition(condition: Any) -> tuple[Dates, Any]:
     """Give the dates of a condition, and what else it asks, True for nothing."""
     found = operation(condition)
-    if found is None:
-        return Dates(), condition
-    dates = _comparison(found)
-    if dates:
-        return dates, True
+    if found is None or found.name not in ("and", *_COMPARISONS):
+        return _ALWAYS, condition
     if found.name != "and":
-        return Dates(), condition
+        dates = _comparison(found)
+        return dates, True if dates else condition
     parts = [_of_condition(each) for each in found.arguments]
+    dates = _ALWAYS
     for each, _ in parts:
-        dates = dates.within(each)
+        dates = dates.within(each) if each else dates
     if not dates:
-        return dates, condition
+        return _ALWAYS, condition
     rest = [left for _, left in parts if left is not True]
     return dates, {"and": rest} if len(rest) > 1 else (rest or [True])[0]
 
@@ -122,12 +127,12 @@ def _of_condition(condition: Any) -> tuple[Dates, Any]:
 def _comparison(found: Operation) -> Dates:
     """Give the dates of `timestamp >= moment` and its like."""
     if len(found.arguments) != 2 or not is_timestamp(found.arguments[0]):
-        return Dates()
+        return _ALWAYS
     moment = found.arguments[1]
     if isinstance(moment, bool) or not isinstance(moment, (int, float)):
-        return Dates()
+        return _ALWAYS
     if not 0 <= moment < _YEAR_10000:
-        return Dates()
+        return _ALWAYS
     first, after = math.ceil(moment), math.floor(moment) + 1
     made = {
         ">=": Dates(start=first),
@@ -135,7 +140,7 @@ def _comparison(found: Operation) -> Dates:
         "<": Dates(end=first),
         "<=": Dates(end=after),
     }
-    return made.get(found.name, Dates())
+    return made[found.name]
 
 
 def is_timestamp(rule: Any) -> bool:
