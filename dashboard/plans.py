@@ -145,8 +145,12 @@ def _with_latencies(slices: Iterable[Slice], totals: Iterable[Totals]) -> Iterat
     """Give each variant's first slice its latencies: they are looked at in all only."""
     members = summary.group((each for each in totals if each.latencies), lambda each: each.variant)
     for each in slices:
-        latencies = summary.latencies(members.pop(each.variant, ())).fields()
-        yield replace(each, fields={**each.fields, **latencies})
+        latencies = members.pop(each.variant, ())
+        yield each if not latencies else _and_latencies(each, latencies)
+
+
+def _and_latencies(counts: Slice, totals: Iterable[Totals]) -> Slice:
+    return replace(counts, fields={**counts.fields, **summary.latencies(totals).fields()})
 
 
 def _place(totals: Totals) -> tuple[int, str, str]:
