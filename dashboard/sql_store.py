@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table, func, select
 
 from openfeature_triton.dashboard.day_spans import Span, day_spans
 from openfeature_triton.dashboard.rows import Row, with_fields, with_latencies
@@ -26,6 +28,7 @@ from openfeature_triton.dashboard.store import (
     traffic_of,
 )
 from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.sql_days import BY_HOUR
 from openfeature_triton.hooks.sql_engine import (
     check_tables,
     open_to_read,
@@ -33,11 +36,22 @@ from openfeature_triton.hooks.sql_engine import (
     store_errors,
     store_url,
 )
-from openfeature_triton.hooks.tables import day_values, merged_days, phases, series, windows
+from openfeature_triton.hooks.tables import (
+    day_values,
+    hour_values,
+    merged_days,
+    phases,
+    series,
+    windows,
+)
 
 _GROUP = (series.c.phase, series.c.variant, series.c.served, series.c.task_type, series.c.language)
 _SEEN = (series.c.experiment, series.c.phase, series.c.variant, series.c.task_type)
 _EVALUATED = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
+
+_CHECK_EVERY_S = 10.0  # a store may be migrated meanwhile
+
+_SLOTS: Mapping[Step, Column[int]] = {"day": day_values.c.day, "hour": hour_values.c.hour}
 
 _Tags = tuple[Any, ...]
 
@@ -54,7 +68,7 @@ class SqlStore:
 
     def __init__(self, url: str | SecretStr) -> None:
         self._url = store_url(url)
-        self._engine: Engine | None = None
+        self._opened: Engine | None = None
         self._checked: object = None
 
     def __repr__(self) -> str:
@@ -141,9 +155,9 @@ class SqlStore:
 
     def close(self) -> None:
         """Let go of connections."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        if self._opened is not None:
+            self._opened.dispose()
+            self._opened = None
 
     def _rows(
         self,
@@ -155,28 +169,39 @@ class SqlStore:
     ) -> Iterator[Row]:
         """Give a measurement's sums by tags, day or hour, and field."""
         which = series.c.measurement == measurement, series.c.experiment == experiment
-        step_ns = STEP_NS[step]
+        is_merged = step == "day" or measurement in BY_HOUR
         with self._reading() as connection:
             tags = _tags(connection, _GROUP, which)
-            for span in _spans(connection, start_ns, end_ns, step) if tags else ():
-                summed = connection.execute(_summed(span, which, step_ns=step_ns))
-                for series_id, nth, field, value in summed:
-                    yield tags[series_id], nth * step_ns, field, value
+            spans = _spans(connection, start_ns, end_ns, is_merged=is_merged) if tags else ()
+            for span in spans:
+                for series_id, nth, field, value in connection.execute(_slices(span, which, step)):
+                    yield tags[series_id], nth * STEP_NS[step], field, value
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Open a connection to tables that are ours; StoreError if that can't be."""
-        with store_errors(self._url), self._open().connect() as connection:
-            check_tables(connection, self._url)
+        with store_errors(self._url), self._engine().connect() as connection:
+            which = self._which(), time.monotonic() // _CHECK_EVERY_S
+            if which != self._checked:
+                check_tables(connection, self._url)
+                self._checked = which
             yield connection
 
-    def _open(self) -> Engine:
-        # SQLite would make a file that went away anew, so each read looks whether it is there.
-        # Its engine keeps no connection: making another one costs nothing.
-        engine = self._engine
-        if engine is None or engine.dialect.name == "sqlite":
-            engine = self._engine = open_to_read(self._url)
-        return engine
+    def _engine(self) -> Engine:
+        """SQLite would make a file that went away anew, so each read looks whether it is there."""
+        if self._opened is None or self._which() is None:
+            self._opened = open_to_read(self._url)
+        return self._opened
+
+    def _which(self) -> object:
+        """Tell one SQLite file from another at the same place; None if there is none."""
+        if self._url.get_backend_name() != "sqlite":
+            return self._opened
+        try:
+            found = Path(self._url.database or "").stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _of(experiment: str | None) -> ColumnElement[bool]:
@@ -187,36 +212,41 @@ def _of(experiment: str | None) -> ColumnElement[bool]:
 
 
 def _spans(
-    connection: Connection,
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-    step: Step = "day",
+    connection: Connection, start_ns: int | None, end_ns: int | None, *, is_merged: bool = True
 ) -> list[Span]:
-    """Part time by the days that are merged; hours are read from windows alone."""
-    merged = connection.execute(select(merged_days.c.day)).scalars() if step == "day" else ()
+    """Part time by the days that are merged; where they keep no such sums, windows have all."""
+    merged = connection.execute(select(merged_days.c.day)).scalars() if is_merged else ()
     return day_spans(set(merged), start_ns, end_ns)
 
 
-def _summed(
-    span: Span,
-    which: Sequence[ColumnElement[bool]],
-    fields: Sequence[str] = (),
-    step_ns: int | None = None,
-) -> Select[Any]:
-    """Select a span's sums by series, by day or hour if `step_ns` is given (else 0), by field."""
-    first, after = span.days
-    ids = select(series.c.id).where(*which)
-    if span.is_merged:
-        table, inside = day_values, day_values.c.day.between(first, after - 1)
-        time: ColumnElement[Any] = day_values.c.day
-    else:
-        table, inside = windows, windows.c.time_ns.between(span.start_ns, span.end_ns - 1)
-        time = windows.c.time_ns // (step_ns or 1)
-    nth = literal(0) if step_ns is None else time
-    wanted = select(table.c.series_id, nth, table.c.field, func.sum(table.c.value))
-    by = [table.c.series_id, table.c.field] + ([] if step_ns is None else [time])
-    narrowed = wanted.where(table.c.series_id.in_(ids), inside).group_by(*by)
-    return narrowed.where(table.c.field.in_(fields)) if fields else narrowed
+def _slices(span: Span, which: Sequence[ColumnElement[bool]], step: Step) -> Select[Any]:
+    """Select a span's sums by series, day or hour, and field."""
+    if not span.is_merged:
+        nth = windows.c.time_ns // STEP_NS[step]
+        group = windows.c.series_id, nth, windows.c.field
+        wanted = select(*group, func.sum(windows.c.value)).group_by(*group)
+        return wanted.where(_is_of(windows, which), _is_within(span))
+    slot, table = _SLOTS[step], _SLOTS[step].table
+    wanted = select(table.c.series_id, slot, table.c.field, table.c.value)
+    return wanted.where(_is_of(table, which), _is_within(span, step))
+
+
+def _whole(span: Span, which: Sequence[ColumnElement[bool]], fields: Sequence[str]) -> Select[Any]:
+    """Select a span's sums by series and field."""
+    table = day_values if span.is_merged else windows
+    group = table.c.series_id, table.c.field
+    wanted = select(*group, func.sum(table.c.value)).group_by(*group)
+    return wanted.where(_is_of(table, which), _is_within(span), table.c.field.in_(fields))
+
+
+def _is_of(table: Table, which: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    return table.c.series_id.in_(select(series.c.id).where(*which))
+
+
+def _is_within(span: Span, step: Step = "day") -> ColumnElement[bool]:
+    if not span.is_merged:
+        return windows.c.time_ns.between(span.start_ns, span.end_ns - 1)
+    return _SLOTS[step].between(span.start_ns // STEP_NS[step], span.end_ns // STEP_NS[step] - 1)
 
 
 def _tags(
@@ -240,7 +270,7 @@ def _sums(
     tags = _tags(connection, columns, which)
     groups: dict[_Tags, dict[str, float]] = {}
     for span in spans:
-        for series_id, _, field, value in connection.execute(_summed(span, which, fields)):
+        for series_id, field, value in connection.execute(_whole(span, which, fields)):
             sums = groups.setdefault(tags[series_id], {})
             sums[field] = sums.get(field, 0.0) + value
     return groups

@@ -15,7 +15,8 @@ from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.line_protocol import line
 from openfeature_triton.hooks.sink import Point
 
-NS_PER_DAY = 86_400 * 10**9
+NS_PER_HOUR = 3600 * 10**9
+NS_PER_DAY = 24 * NS_PER_HOUR
 
 GRACE_NS = 1800 * 10**9
 """How long after a day's end its windows are in time. Days are merged an hour after their end."""

@@ -16,7 +16,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert, insp
 from openfeature_triton.hooks import tables
 from openfeature_triton.hooks.errors import ForeignStoreError, MissingStoreError
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All revisions, the oldest first; a new one gets a module in `migrations/versions`."""
 
 VERSION_TABLE = "store_revision"

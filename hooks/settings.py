@@ -20,8 +20,8 @@ class RecorderSettings(BaseSettings):
         default=SecretStr("sqlite:///store.db"), description="SQLAlchemy URL of the store"
     )
     merge_days: bool = Field(
-        default=False,
-        description="`on` merges closed days of a database each hour (InfluxDB has a task for it)",
+        default=True,
+        description="`off` merges no closed days of a database (InfluxDB has a task for it)",
     )
     window_s: float = Field(
         default=300.0, ge=0.1, le=86_400, description="width of the windows that counts are kept in"

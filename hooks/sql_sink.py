@@ -72,12 +72,16 @@ class SqlSink:
             self._engine.dispose()
 
     def _merge_if_due(self) -> None:
-        """Merge closed days; what goes wrong is no matter of the points, which are stored."""
+        """Merge a closed day, so that writing never waits for more than one.
+
+        What goes wrong is no matter of the points, which are stored.
+        """
         if self._merge_every_s is None or time.monotonic() < self._merge_due_s:
             return
         self._merge_due_s = time.monotonic() + self._merge_every_s
         try:
-            merge(self._url)
+            if merge(self._url, most=1):
+                self._merge_due_s = time.monotonic()  # there may be more
         except StoreError as error:
             _log.warning("days can't be merged, they are tried again later: %s", error)
 

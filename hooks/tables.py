@@ -57,6 +57,17 @@ day_values = Table(
 )
 """What the windows of a merged day add up to, over all writers; `day` counts from 1970."""
 
+hour_values = Table(
+    "hour_values",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The same by hour, counted from 1970, of the measurements that are looked at by the hour."""
+
 merged_days = Table(
     "merged_days",
     metadata,

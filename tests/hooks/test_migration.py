@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, insert, inspect, text
 from sqlalchemy.pool import NullPool
 
 from openfeature_triton.dashboard.sql_store import SqlStore
@@ -23,6 +23,8 @@ from openfeature_triton.hooks import (
     tables,
 )
 from openfeature_triton.hooks.commands import store as store_commands
+from openfeature_triton.hooks.late import NS_PER_DAY
+from openfeature_triton.hooks.sql_days import merge
 from openfeature_triton.hooks.store_summary import summarize
 from tests import releases
 
@@ -64,6 +66,7 @@ def test_a_store_of_the_previous_release_is_brought_up_to_date(url: str, engine:
     open_store(url)
     after = releases.held(engine)
     assert after.pop(migration.VERSION_TABLE) == [(NEWEST,)]
+    assert after.pop("hour_values") == []
     assert after == before
     assert releases.differences(engine, tables.metadata) == []
     assert (summarize(url).requests, summarize(url).errors) == (100, 3)
@@ -71,12 +74,29 @@ def test_a_store_of_the_previous_release_is_brought_up_to_date(url: str, engine:
         assert sum(each.requests for each in reader.traffic("e")) == 100
 
 
-def test_a_store_of_the_previous_release_is_read_as_it_is(url: str, engine: Engine) -> None:
-    """A dashboard that is upgraded first changes nothing and shows the same."""
+def test_a_dashboard_that_is_upgraded_first_says_what_to_do(url: str, engine: Engine) -> None:
+    """It changes nothing."""
     releases.restore(url, "store")
+    before = releases.held(engine)
+    with closing(SqlStore(url)) as reader, pytest.raises(MissingStoreError, match="store init"):
+        reader.traffic("e")
+    assert releases.held(engine) == before
+
+
+def test_days_that_were_merged_without_their_hours_are_merged_again(
+    url: str, engine: Engine
+) -> None:
+    """Until then their windows are read; the hours are the same before and after."""
+    releases.restore(url, "store")
+    day = 1764000000000000001 // NS_PER_DAY
+    with engine.begin() as connection:
+        connection.execute(insert(tables.merged_days), {"day": day})
+    open_store(url)
     with closing(SqlStore(url)) as reader:
-        assert sum(each.requests for each in reader.traffic("e")) == 100
-    assert releases.revision(engine, migration) is None
+        hours = reader.counts("e", step="hour")
+        assert sum(each.fields["requests"] for each in hours) == 100
+        assert day in merge(url)
+        assert reader.counts("e", step="hour") == hours
 
 
 def test_a_store_that_lacks_tables_gets_them(url: str, engine: Engine) -> None:

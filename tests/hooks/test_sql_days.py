@@ -63,9 +63,9 @@ def test_a_sink_merges_nothing_unasked(url: str) -> None:
 
 
 def test_a_recorder_merges_by_its_setting(url: str) -> None:
-    """`OFT_MERGE_DAYS=on` is all it takes."""
+    """A recorder merges unless it is told not to."""
     SqlSink(url).write([window(3, 1)])
-    settings = RecorderSettings(store=SecretStr(url), merge_days=True, on_sigterm=False)
+    settings = RecorderSettings(store=SecretStr(url), on_sigterm=False)
     recorder = Recorder.open(settings)
     recorder.record(Series("e", "p", "v", "v", "asr", "hi"), 10.0)
     assert recorder.close()
