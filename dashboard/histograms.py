@@ -5,7 +5,7 @@ A bin is one of `hooks.histogram`; merging is adding, whatever was counted apart
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,22 +75,21 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
     return Histogram(first, counts)
 
 
-def histogram(counts: Mapping[int, float]) -> Histogram:
-    """Give the histogram of counts by bin."""
-    (found,) = histograms([0] * len(counts), list(counts), list(counts.values()), 1)
-    return found
-
-
 def histograms(
-    groups: Sequence[int], bins: Sequence[int], counts: Sequence[float], size: int
+    groups: Sequence[int], bins: Sequence[int | None], counts: Sequence[float], size: int
 ) -> list[Histogram]:
-    """Make the histograms of `size` groups from rows: a group's number, a bin, and its count."""
-    if not bins:
+    """Make the histograms of `size` groups from rows: a group's number, a bin, and its count.
+
+    A row without a bin is left out.
+    """
+    at, held = np.asarray(groups, np.int64), np.asarray(bins, np.float64)  # None becomes nan
+    used = np.isfinite(held)
+    if not used.any():
         return [NOTHING] * size
-    at, held = np.asarray(groups), np.asarray(bins)
-    first = int(held.min())
-    width = int(held.max()) - first + 1
-    table = np.bincount(at * width + held - first, np.asarray(counts, np.float64), size * width)
+    first = int(held[used].min())
+    width = int(held[used].max()) - first + 1
+    places = at[used] * width + held[used].astype(np.int64) - first
+    table = np.bincount(places, np.asarray(counts, np.float64)[used], size * width)
     rows: Iterable[Floats] = table.astype(np.float64).reshape(size, width)
     return [_trimmed(first, row) for row in rows]
 

@@ -8,12 +8,14 @@ answer's CSV split by hand.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from itertools import chain
+from operator import itemgetter
 
 from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_spans
-from openfeature_triton.dashboard.rows import Row, with_fields, with_latencies
+from openfeature_triton.dashboard.rows import Group, Rows, rows, with_fields, with_latencies
 from openfeature_triton.dashboard.store import (
     EVALUATION_FIELDS,
     STEP_NS,
@@ -127,7 +129,7 @@ class InfluxStore:
         step: Step,
         start_ns: int | None,
         end_ns: int | None,
-    ) -> Iterator[Row]:
+    ) -> Rows:
         """Give a measurement's sums by tags, day or hour, and field."""
         columns = ", ".join(map(text, (*_GROUP, "_field", "_time", "_value")))
         every = f"aggregateWindow(every: {_EVERY[step]}, fn: sum, createEmpty: false"
@@ -136,13 +138,17 @@ class InfluxStore:
         for span in self._spans(start_ns, end_ns, step):
             summed = "" if span.is_merged else f' |> {every}, timeSrc: "_start")'
             scripts.append(f"{self._from(span)}{wanted}{summed} |> keep(columns: [{columns}])")
-        slices: dict[str, int] = {}
-        for tables in self._ask(scripts):
-            for group, time, field, value in _values(tables, _GROUP, "_time"):
-                start = slices.get(time)
-                if start is None:
-                    start = slices[time] = _ns(time) // STEP_NS[step] * STEP_NS[step]
-                yield group, start, field, value
+        keys: list[tuple[tuple[str, ...], ...]] = []
+        fields: list[str] = []
+        values: list[float] = []
+        for table in chain.from_iterable(self._ask(scripts)):
+            at = {name: nth for nth, name in enumerate(table.columns)}
+            names = tuple(name for name in (*_GROUP, "_time") if name in at)
+            pick = itemgetter(*(at[name] for name in names))
+            keys += [(names, pick(row)) for row in table.rows]
+            fields += [row[at["_field"]] for row in table.rows]
+            values += [float(row[at["_value"]]) for row in table.rows]
+        return rows(keys, lambda key: _group(dict(zip(*key, strict=True)), step), fields, values)
 
     def evaluations(
         self, *, start_ns: int | None = None, end_ns: int | None = None
@@ -269,17 +275,23 @@ def _values(
     tables: Iterable[Table], tags: Sequence[str], other: str
 ) -> Iterator[tuple[_Group, str, str, float]]:
     """Give tags, another column, field and value of each row; a tag without a value is empty."""
-    for columns, rows in tables:
+    for columns, found in tables:
         place = {name: nth for nth, name in enumerate(columns)}
         picked = [place.get(tag) for tag in tags]
         at_other, at_field, at_value = place.get(other), place.get("_field"), place["_value"]
-        for row in rows:
+        for row in found:
             yield (
                 tuple("" if nth is None else row[nth] for nth in picked),
                 "" if at_other is None else row[at_other],
                 "" if at_field is None else row[at_field],
                 float(row[at_value]),
             )
+
+
+def _group(row: Mapping[str, str], step: Step) -> Group:
+    """Read tags, of which one that is empty is not there, and when the slice of time began."""
+    start_ns = _ns(row["_time"]) // STEP_NS[step] * STEP_NS[step]
+    return tuple(row.get(tag, "") for tag in _GROUP), start_ns
 
 
 def _sums(answers: Iterable[list[Table]], tags: Sequence[str]) -> dict[_Group, dict[str, float]]:

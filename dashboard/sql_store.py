@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table, func, select
 
 from openfeature_triton.dashboard.day_spans import Span, day_spans
-from openfeature_triton.dashboard.rows import Row, with_fields, with_latencies
+from openfeature_triton.dashboard.rows import Rows, rows, with_fields, with_latencies
 from openfeature_triton.dashboard.store import (
     EVALUATION_FIELDS,
     STEP_NS,
@@ -49,6 +49,7 @@ _GROUP = (series.c.phase, series.c.variant, series.c.served, series.c.task_type,
 _SEEN = (series.c.experiment, series.c.phase, series.c.variant, series.c.task_type)
 _EVALUATED = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
 
+_AT_ONCE = 500  # rows; where there are many more objects, Python stops to look for garbage
 _CHECK_EVERY_S = 10.0  # a store may be migrated meanwhile
 
 _SLOTS: Mapping[Step, Column[int]] = {"day": day_values.c.day, "hour": hour_values.c.hour}
@@ -166,16 +167,20 @@ class SqlStore:
         step: Step,
         start_ns: int | None,
         end_ns: int | None,
-    ) -> Iterator[Row]:
+    ) -> Rows:
         """Give a measurement's sums by tags, day or hour, and field."""
         which = series.c.measurement == measurement, series.c.experiment == experiment
         is_merged = step == "day" or measurement in BY_HOUR
         with self._reading() as connection:
             tags = _tags(connection, _GROUP, which)
             spans = _spans(connection, start_ns, end_ns, is_merged=is_merged) if tags else ()
+            keys, fields, values = [], [], []
             for span in spans:
-                for series_id, nth, field, value in connection.execute(_slices(span, which, step)):
-                    yield tags[series_id], nth * STEP_NS[step], field, value
+                for part in connection.execute(_slices(span, which, step)).partitions(_AT_ONCE):
+                    keys += [(series_id, nth) for series_id, nth, _, _ in part]
+                    fields += [field for _, _, field, _ in part]
+                    values += [value for _, _, _, value in part]
+        return rows(keys, lambda key: (tags[key[0]], key[1] * STEP_NS[step]), fields, values)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -255,8 +260,8 @@ def _tags(
     which: Sequence[ColumnElement[bool]],
 ) -> dict[int, _Tags]:
     """Give the tags of series by their id."""
-    rows = connection.execute(select(series.c.id, *columns).where(*which))
-    return {series_id: tuple(tags) for series_id, *tags in rows}
+    found = connection.execute(select(series.c.id, *columns).where(*which))
+    return {series_id: tuple(tags) for series_id, *tags in found}
 
 
 def _sums(

@@ -126,7 +126,7 @@ def merge(url: str | None, days: int, *, as_json: bool) -> None:
     """Merge closed days over all writers and windows, so that a fleet reads as fast as one process.
 
     Merges days that are new, and again those to which windows came late. InfluxDB does the same by
-    itself, each hour, by the task that `store init` makes; a recorder does it for a database, unless
+    itself, each hour, by the task that `store init` makes; recorders do it for a database, unless
     OFT_MERGE_DAYS=off.
     """
     merged = _try(lambda: _merge(url, days))

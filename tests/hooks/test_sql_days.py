@@ -57,7 +57,10 @@ def test_a_sink_merges_closed_days_where_it_is_told_to(url: str) -> None:
 
 def test_a_sink_merges_nothing_unasked(url: str) -> None:
     """Only late windows take back that a day is merged."""
-    SqlSink(url, merge_every_s=0).write([window(3, 1), window(2, 1)])
+    merging = SqlSink(url, merge_every_s=0)
+    merging.write([window(3, 1), window(2, 1)])
+    assert merged(url) == {3: 1.0}  # a day at a time
+    merging.write([window(0, 1)])
     SqlSink(url).write([window(3, 1, 1)])
     assert merged(url) == {2: 1.0}
 
