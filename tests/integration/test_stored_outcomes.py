@@ -194,7 +194,8 @@ def test_a_database_holds_what_was_sent(
 ) -> None:
     """Read by plain SQL and by the dashboard's reader, merged or not."""
     url = postgres.new_database() if kind == "postgresql" else f"sqlite:///{tmp_path}/store.db"
-    sent = send(RecorderSettings(store=SecretStr(url), on_sigterm=False), InfluxSettings(url=""))
+    settings = RecorderSettings(store=SecretStr(url), merge_days=False, on_sigterm=False)
+    sent = send(settings, InfluxSettings(url=""))
     wanted = Counter[str]()
     for (_, language, _), count in sent.requests.items():
         wanted[language] += count
