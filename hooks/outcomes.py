@@ -2,6 +2,10 @@
 
 A caller's values are looked at here, off the request's path: what can't be counted is refused and
 counted by reason.
+
+No more than `AT_ONCE` are to be folded at once: numpy gives the interpreter away while it works on
+longer arrays (and always for `sort` and `bincount`, so neither is used), and where other threads
+only compute it gets it back as late as 5 ms after, each time.
 """
 
 from __future__ import annotations
@@ -9,14 +13,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, compress, islice
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from openfeature_triton.hooks import clusters, histogram, metrics, schema
-from openfeature_triton.hooks.histogram import MAX_LATENCY_MS, MIN_LATENCY_MS, Floats, Ints
+from openfeature_triton.hooks.histogram import MAX_LATENCY_MS, MIN_LATENCY_MS, Floats
 from openfeature_triton.hooks.series import OTHER, Series
+
+AT_ONCE = 500
 
 Increments = dict[str, float]
 """Field → how much it grew."""
@@ -25,6 +33,13 @@ BAD_LATENCY = "bad_latency"
 """Why an outcome was refused: its latency is no number of ms from 0 to `MAX_LATENCY_MS`."""
 
 _ERROR_CLASSES = frozenset(schema.ERROR_CLASSES)
+_SUM_FIELDS = (
+    schema.REQUESTS,
+    schema.LATENCY_SUM,
+    schema.LATENCY_SUMSQ,
+    schema.LATENCY_LN_SUM,
+    schema.LATENCY_LN_SUMSQ,
+)
 _BIN_FIELDS = tuple(map(schema.bin_field, range(histogram.BINS)))
 
 
@@ -55,22 +70,23 @@ def fold(batches: Sequence[tuple[Series, Sequence[Outcome]]], units: metrics.Uni
     refused: Counter[str] = Counter()
     refused_metrics: Counter[str] = Counter()
     kept = [_with_good_latency(outcomes, refused) for _, outcomes in batches]
-    rows = np.repeat(np.arange(len(batches)), [len(latencies) for latencies, _ in kept])
-    latency_ms = np.concatenate([np.empty(0), *(latencies for latencies, _ in kept)])
-    ln_latency_ms = np.log(np.maximum(latency_ms, MIN_LATENCY_MS))
-    light = _latency_sums(rows, latency_ms, ln_latency_ms, len(batches))
-    for increments, (series, _), (_, outcomes) in zip(light, batches, kept, strict=True):
-        increments.update(_errors([outcome[1] for outcome in outcomes]))
-        carried = [outcome[2] for outcome in outcomes if outcome[2] is not None]
-        if carried:
-            declared = units.get(series.task_type, {})
-            increments.update(_metric_sums(carried, declared, refused_metrics))
-    bins = _bins(rows, ln_latency_ms, len(batches))
-    by_user = [
-        _by_user(latencies, outcomes, units.get(series.task_type, {}))
-        for (series, _), (latencies, outcomes) in zip(batches, kept, strict=True)
-    ]
+    light, bins = _latency_fields([latencies for latencies, _ in kept])
+    by_user: list[Increments] = []
+    for increments, (series, _), (latencies, outcomes) in zip(light, batches, kept, strict=True):
+        _, errors, carried, users = zip(*outcomes, strict=True) if outcomes else ((),) * 4
+        declared = units.get(series.task_type, {})
+        increments.update(_errors(errors))
+        increments.update(_metric_sums(filter(None, carried), declared, refused_metrics))
+        by_user.append(_by_user(latencies, outcomes, declared) if _names_users(users) else {})
     return Folded(light, bins, by_user, refused, refused_metrics)
+
+
+def fold_successes(batches: Sequence[tuple[Series, Sequence[float]]]) -> Folded:
+    """Add up successes of which the latencies in ms are all that is told."""
+    refused: Counter[str] = Counter()
+    kept = [_good(np.asarray(latencies, np.float64), refused) for _, latencies in batches]
+    light, bins = _latency_fields(kept)
+    return Folded(light, bins, [{} for _ in batches], refused, Counter())
 
 
 def credited(
@@ -89,11 +105,24 @@ def _with_good_latency(
     if set(map(type, given)) != {float}:
         given = [_latency(value) for value in given]
     latencies = np.array(given, np.float64)
-    good = (latencies >= 0) & (latencies <= MAX_LATENCY_MS)  # False for NaN
+    good = _is_good(latencies)
     if good.all():
         return latencies, outcomes
-    refused[BAD_LATENCY] += int(len(outcomes) - good.sum())
-    return latencies[good], [outcome for outcome, fine in zip(outcomes, good, strict=True) if fine]
+    return _good(latencies, refused), list(compress(outcomes, good))
+
+
+def _good(latencies: Floats, refused: Counter[str]) -> Floats:
+    """Give those latencies that can be counted."""
+    good = _is_good(latencies)
+    if good.all():
+        return latencies
+    refused[BAD_LATENCY] += int(len(latencies) - good.sum())
+    return latencies[good]
+
+
+def _is_good(latencies: Floats) -> npt.NDArray[np.bool_]:
+    """Say of each whether it can be counted; NaN can't."""
+    return (latencies >= 0) & (latencies <= MAX_LATENCY_MS)
 
 
 def _latency(value: object) -> float:
@@ -102,37 +131,50 @@ def _latency(value: object) -> float:
     return math.nan if isinstance(checked, str) else checked
 
 
-def _latency_sums(rows: Ints, ms: Floats, ln_ms: Floats, series: int) -> list[Increments]:
+def _latency_fields(latencies: Sequence[Floats]) -> tuple[list[Increments], list[Increments]]:
+    """Give the sums of each series' latencies, and their histogram."""
+    light: list[Increments] = [{} for _ in latencies]
+    bins: list[Increments] = [{} for _ in latencies]
+    filled = [(number, len(each)) for number, each in enumerate(latencies) if len(each)]
+    if filled:
+        ms = np.concatenate(latencies)
+        ln_ms = np.log(np.maximum(ms, MIN_LATENCY_MS))
+        sizes = [size for _, size in filled]
+        sums = _sums(sizes, ms, ln_ms)
+        histograms = _histograms(sizes, ln_ms)
+        for (number, _), its_sums, its_bins in zip(filled, sums, histograms, strict=True):
+            light[number], bins[number] = its_sums, its_bins
+    return light, bins
+
+
+def _sums(sizes: Sequence[int], ms: Floats, ln_ms: Floats) -> list[Increments]:
     """Give count, sum and sum of squares of ms and ln ms for each series."""
-    columns = {
-        schema.REQUESTS: np.bincount(rows, minlength=series),
-        schema.LATENCY_SUM: np.bincount(rows, ms, series),
-        schema.LATENCY_SUMSQ: np.bincount(rows, ms * ms, series),
-        schema.LATENCY_LN_SUM: np.bincount(rows, ln_ms, series),
-        schema.LATENCY_LN_SUMSQ: np.bincount(rows, ln_ms * ln_ms, series),
-    }
-    table = np.array(list(columns.values()), np.float64).T.tolist()
-    return [dict(zip(columns, line, strict=True)) if line[0] else {} for line in table]
+    starts = [0, *accumulate(sizes[:-1])]
+    sums = np.add.reduceat(np.stack([ms, ms * ms, ln_ms, ln_ms * ln_ms]), starts, axis=1)
+    return [
+        dict(zip(_SUM_FIELDS, (float(size), *its_sums), strict=True))
+        for size, its_sums in zip(sizes, sums.T.tolist(), strict=True)
+    ]
 
 
-def _bins(rows: Ints, ln_ms: Floats, series: int) -> list[Increments]:
+def _histograms(sizes: Sequence[int], ln_ms: Floats) -> list[Increments]:
     """Give the histogram of each series."""
-    cells, counts = np.unique(
-        rows * histogram.BINS + histogram.bin_of_ln(ln_ms), return_counts=True
-    )
-    result: list[Increments] = [{} for _ in range(series)]
-    for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
-        row, index = divmod(cell, histogram.BINS)
-        result[row][_BIN_FIELDS[index]] = float(count)
-    return result
+    bins = iter(histogram.bin_of_ln(ln_ms).tolist())
+    return [
+        {_BIN_FIELDS[index]: float(count) for index, count in Counter(islice(bins, size)).items()}
+        for size in sizes
+    ]
+
+
+def _names_users(keys: Sequence[object]) -> bool:
+    """Whether any is a targeting key."""
+    return str in set(map(type, keys))
 
 
 def _by_user(
     latencies: Floats, outcomes: Sequence[Outcome], declared: Mapping[str, str]
 ) -> Increments:
     """Give the sums by bucket of users, of those outcomes that name their user."""
-    if str not in set(map(type, map(itemgetter(3), outcomes))):
-        return {}
     return clusters.sums(
         (
             outcome[3],
@@ -149,10 +191,10 @@ def _errors(given: Sequence[object]) -> Increments:
     """Count errors, in all and by class; a class that has no field of its own is `other`."""
     if set(map(type, given)) != {str}:
         given = [error_class_of(value) for value in given]
+    if set(given) <= {""}:
+        return {}
     counts = Counter(given)
     del counts[""]
-    if not counts:
-        return {}
     increments: Increments = {schema.ERRORS: float(counts.total())}
     for error_class, count in counts.items():
         field = schema.error_field(error_class if error_class in _ERROR_CLASSES else OTHER)

@@ -36,11 +36,14 @@ class RawPoints:
     def make(
         self,
         series: Series,
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[Outcome] | Sequence[float],
         declared: Mapping[str, str],
         now_ns: int,
     ) -> list[Point]:
-        """Give points of as many outcomes as there is room for; the rest is counted."""
+        """Give points of as many outcomes as there is room for; the rest is counted.
+
+        A float is the latency of a success of which nothing else is told.
+        """
         now_s = self._monotonic_s()
         gained = (now_s - self._looked_s) * self._per_s
         self._room = min(self._room + gained, float(math.ceil(self._per_s)))
@@ -60,8 +63,10 @@ class RawPoints:
         return self._last_ns
 
 
-def _fields(outcome: Outcome, declared: Mapping[str, str]) -> dict[str, float | int | str]:
+def _fields(outcome: Outcome | float, declared: Mapping[str, str]) -> dict[str, float | int | str]:
     """Give an outcome's fields; none if its latency is no number."""
+    if isinstance(outcome, float):
+        outcome = (outcome, "", None, None)
     latency_ms, given_class, metrics, _ = outcome
     checked_ms = number(latency_ms)
     if isinstance(checked_ms, str):

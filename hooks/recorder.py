@@ -1,8 +1,7 @@
-"""Recorder: takes what happened from the request's path, and is gone.
+"""Recorder: the life of what takes outcomes: opened, flushed, forked, closed.
 
-The caller pays for one tuple appended to a queue: no lock, no formatting, no I/O. A background
-thread, started with the first tuple, adds up and writes. Nothing that a caller hands over can
-raise here; what can't be counted is refused, and counted by reason.
+A background thread, started with the first outcome, adds up and writes what the calls of `Intake`
+left behind.
 """
 
 from __future__ import annotations
@@ -10,34 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from openfeature.evaluation_context import EvaluationContext
-from openfeature.track import TrackingEventDetails
-
-from openfeature_triton.hooks import process, tracking
-from openfeature_triton.hooks.inbox import Inbox, K, Queue, T
-from openfeature_triton.hooks.metrics import MAX_METRICS, TOO_MANY
-from openfeature_triton.hooks.outcomes import Outcome
+from openfeature_triton.hooks import process
+from openfeature_triton.hooks.intake import CLOSED, Intake
 from openfeature_triton.hooks.request import Request
-from openfeature_triton.hooks.series import Evaluation, Series
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
 from openfeature_triton.hooks.sink import Delivery, Forwarding, Sink
-from openfeature_triton.hooks.stats import RecorderStats, Tally
-from openfeature_triton.hooks.worker import CLOSED, Worker
+from openfeature_triton.hooks.stats import RecorderStats
+from openfeature_triton.hooks.worker import Worker
 
 _STEP_S = 0.05
 _MERGE_EVERY_S = 3600.0
 
-BAD_SERIES = "bad_series"
-BAD_EVENT = "bad_event"
-QUEUE_FULL = "queue_full"
-NOT_A_MAPPING = "not_a_mapping"
-"""Reasons why something was refused at the call."""
 
-
-class Recorder:
+class Recorder(Intake):
     """Counts exposures, outcomes and evaluations, and writes the counts to a sink.
 
     Args:
@@ -60,7 +46,7 @@ class Recorder:
         self._sink = sink
         self._forwards = isinstance(sink, Forwarding)
         self._settings = settings or RecorderSettings()
-        self._clock_ns = clock_ns
+        self._wall_ns = clock_ns
         self._closing: Request | None = None
         self._begin()
         if isinstance(sink, Forwarding):
@@ -94,13 +80,8 @@ class Recorder:
     def _begin(self) -> None:
         """Start empty: nothing that another process or thread may hold is kept."""
         self._lock = threading.RLock()
-        self._dropped = Tally()
-        self._refused_metrics = Tally()
-        self._ignored_events = Tally()
-        self._worker = Worker(self._sink, self._settings, self._clock_ns)
-        self._exposures = self._worker.exposures.queues
-        self._outcomes = self._worker.outcomes.queues
-        self._evaluations = self._worker.evaluations.queues
+        self._worker = Worker(self._sink, self._settings, self._wall_ns)
+        self._take_in(self._worker.inboxes, self._wall_ns)
 
     def before_fork(self) -> None:
         """Wait, within bounds, until nothing is being written."""
@@ -120,156 +101,6 @@ class Recorder:
             self._closing = Request(stop=True)
             self._closing.delivered = True
             self._closing.done.set()
-
-    def expose(self, series: Series) -> None:
-        """Count that a targeting key was sent to a variant."""
-        try:
-            queue = self._exposures.get(series)
-            if queue is None:
-                queue = self._open(self._worker.exposures, series)
-            if len(queue) < queue.room or self._worker.exposures.grant(queue):
-                queue.append(None)
-            else:
-                self._dropped.count(QUEUE_FULL)
-        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
-            self._refuse(error, BAD_SERIES)
-
-    def record(
-        self,
-        series: Series,
-        latency_ms: float,
-        error_class: str = "",
-        metrics: Mapping[str, float] | None = None,
-        targeting_key: str | None = None,
-    ) -> None:
-        """Count what an inference did.
-
-        Args:
-            series: whose outcome it is.
-            latency_ms: from the monotonic clock.
-            error_class: one of `schema.ERROR_CLASSES`, or empty for success.
-            metrics: custom metrics that are declared for the series' task type.
-            targeting_key: the user, where the experiment's unit is the user; else None.
-        """
-        try:
-            queue = self._outcomes[series]
-            if metrics is not None:
-                metrics = self._copy(metrics)
-            if len(queue) < queue.room:
-                queue.append((latency_ms, error_class, metrics, targeting_key))
-            else:
-                self._append(queue, (latency_ms, error_class, metrics, targeting_key))
-        except KeyError:
-            self._record_first(series, latency_ms, error_class, metrics, targeting_key)
-        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
-            self._refuse(error, BAD_SERIES)
-
-    def _record_first(
-        self,
-        series: Series,
-        latency_ms: float,
-        error_class: str,
-        metrics: Mapping[str, float] | None,
-        targeting_key: str | None,
-    ) -> None:
-        """Count the first outcome of a series, which has no queue yet."""
-        try:
-            queue = self._outcomes.get(series)
-            if queue is None:
-                queue = self._open(self._worker.outcomes, series)
-            copied = self._copy(metrics) if metrics is not None else None
-            self._append(queue, (latency_ms, error_class, copied, targeting_key))
-        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
-            self._refuse(error, BAD_SERIES)
-
-    def _append(self, queue: Queue[Outcome], outcome: Outcome) -> None:
-        """Append to a queue that may be full."""
-        if len(queue) < queue.room or self._worker.outcomes.grant(queue):
-            queue.append(outcome)
-        else:
-            self._dropped.count(QUEUE_FULL)
-
-    def evaluated(
-        self, experiment: str, variant: str, reason: str, error_code: str, duration_us: float
-    ) -> None:
-        """Count a flag evaluation; `variant` and `error_code` may be empty."""
-        try:
-            evaluation = Evaluation(experiment, variant, reason, error_code)
-            queue = self._evaluations.get(evaluation)
-            if queue is None:
-                queue = self._open(self._worker.evaluations, evaluation)
-            if len(queue) < queue.room or self._worker.evaluations.grant(queue):
-                queue.append(duration_us)
-            else:
-                self._dropped.count(QUEUE_FULL)
-        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
-            self._refuse(error, BAD_SERIES)
-
-    def track(
-        self,
-        event_name: str,
-        context: EvaluationContext | None = None,
-        details: TrackingEventDetails | None = None,
-    ) -> None:
-        """Take an OpenFeature tracking event: `inference`, `credit`, `experiment_phase`; or not.
-
-        Give it to a provider: `TritonProvider(…, on_track=recorder.track)`.
-        """
-        try:
-            if event_name == tracking.INFERENCE:
-                self.record(*tracking.inference(context, details))
-            elif event_name == tracking.EXPERIMENT_PHASE:
-                self._track_phase(details)
-            elif event_name == tracking.CREDIT:
-                self._credit(*tracking.credit(details))
-            else:
-                self._ignored_events.count("unknown_event")
-        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
-            self._refuse(error, BAD_EVENT)
-
-    def refused(self, reason: str) -> None:
-        """Count what a caller that works for the recorder could not hand over."""
-        self._dropped.count(reason)
-
-    def _credit(self, series: Series, metrics: Mapping[str, object]) -> None:
-        """Take metrics of a request that is counted already."""
-        if self._closing is not None:
-            raise _ClosedError
-        self._start()
-        if self._worker.credits_full:
-            self._dropped.count(QUEUE_FULL)
-        else:
-            self._worker.credits.append((series, metrics))
-
-    def _track_phase(self, details: TrackingEventDetails | None) -> None:
-        point = tracking.phase(details, self._clock_ns())
-        if self._closing is not None:
-            raise _ClosedError
-        self._start()
-        self._worker.phases.append(point)
-
-    def _open(self, inbox: Inbox[K, T], key: K) -> Queue[T]:
-        """Give the queue of a key that is new; start the thread if this is the first."""
-        if self._closing is not None:
-            raise _ClosedError
-        if not isinstance(key, tuple):
-            raise TypeError(f"{type(key).__name__} is no series")
-        queue = inbox.open(key)
-        self._start()
-        return queue
-
-    def _copy(self, metrics: Any) -> Mapping[str, float] | None:
-        """Give a copy, as the caller may go on to change its own; None if it can't be taken."""
-        if type(metrics) is not dict and not isinstance(metrics, Mapping):
-            self._refused_metrics.count(NOT_A_MAPPING)
-        elif len(metrics) > MAX_METRICS:
-            self._refused_metrics.count(TOO_MANY)
-        elif metrics:
-            return dict(metrics)
-        return None
-
-    def _refuse(self, error: Exception, reason: str) -> None:
-        self._dropped.count(CLOSED if isinstance(error, _ClosedError) else reason)
 
     def _start(self) -> bool:
         """Start the background thread if there is none; says whether there is one."""
@@ -292,7 +123,7 @@ class Recorder:
         """
         if self._closing is not None:
             return self._wait(self._closing, timeout_s)
-        if self._worker.thread is None and not self._pending():
+        if self._worker.thread is None and not self._inboxes.pending:
             return True
         request = Request(timeout_s)
         self._submit(request)
@@ -321,8 +152,8 @@ class Recorder:
 
     def stats(self) -> RecorderStats:
         """Give the counts of this process."""
-        worker = self._worker
-        counts, waiting = Counter(worker.counts), worker.outcomes.pending
+        worker, folding = self._worker, self._worker.folding
+        counts, waiting = Counter(worker.counts), self._inboxes.outcomes_pending
         dropped = self._dropped.counts() + Counter(worker.dropped)
         if self._closing is not None and self._closing.done.is_set():
             dropped[CLOSED] += waiting  # came between the last look and the end
@@ -340,23 +171,14 @@ class Recorder:
             points_delivered=delivery.points_delivered,
             backlog_points=worker.backlog_points,
             dropped=dict(+(dropped + Counter(delivery.dropped))),
-            refused_metrics=dict(self._refused_metrics.counts() + Counter(worker.refused_metrics)),
-            collapsed=sum(inbox.collapsed for inbox in worker.inboxes),
+            refused_metrics=dict(self._refused_metrics.counts() + Counter(folding.refused_metrics)),
+            collapsed=self._inboxes.collapsed,
             ignored_events=self._ignored_events.counts().total(),
-            raw_left_out=worker.raw_left_out,
+            raw_left_out=folding.raw_left_out,
             failed_writes=counts["failed_writes"],
-            last_error=worker.last_error or delivery.last_error,
+            last_error=folding.last_error or delivery.last_error,
             delivery=delivery,
         )
-
-    def _turn_away(self) -> None:
-        """Let callers find no queue from now on."""
-        self._exposures, self._outcomes, self._evaluations = {}, {}, {}
-
-    def _pending(self) -> int:
-        worker = self._worker
-        waiting = len(worker.phases) + len(worker.credits)
-        return sum(inbox.pending for inbox in worker.inboxes) + waiting
 
     def _submit(self, request: Request) -> None:
         if self._worker.thread is not None and self._worker.thread.is_alive():
@@ -374,7 +196,3 @@ class Recorder:
         if request.stop and thread is not None and thread is not threading.current_thread():
             thread.join(max(deadline_s - time.monotonic(), 0))
         return request.done.is_set() and request.delivered
-
-
-class _ClosedError(Exception):
-    """The recorder was closed."""

@@ -57,7 +57,7 @@ def measure(name: str, recorder: Recorder) -> None:
             for _ in range(10):
                 recorder.record(series, 12.5)
         with Stalls() as stalls:
-            cpu_ms.append(thread_time_ms(worker.fold) + thread_time_ms(worker.write))
+            cpu_ms.append(thread_time_ms(worker.folding.fold) + thread_time_ms(worker.write))
         stalls_ms.append(stalls.longest_ms)
     print(
         f"{name:<13} interpreter time {statistics.median(cpu_ms[1:]):5.1f} ms, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openfeature_triton.hooks.inbox import BASE_ROOM, Inbox
+from openfeature_triton.hooks.inbox import BASE_ROOM, Inbox, Things, new_floats
 from openfeature_triton.hooks.series import OTHER, Evaluation, fit_evaluation
 
 
@@ -12,7 +12,7 @@ def small_inbox(max_keys: int = 2, max_pending: int = 1000) -> Inbox[Evaluation,
         lambda key: key._replace(variant=OTHER),
         lambda _: Evaluation(OTHER, OTHER, OTHER, OTHER),
     )
-    return Inbox(fit_evaluation, collapses, max_keys, max_pending)
+    return Inbox(Things, fit_evaluation, collapses, max_keys, max_pending)
 
 
 def key(experiment: str, variant: str = "v") -> Evaluation:
@@ -29,7 +29,8 @@ def test_a_key_has_one_queue() -> None:
 def test_what_is_drained_has_its_fitted_key() -> None:
     """Two spellings have two queues and one fitted key; pieces are at most as long as asked."""
     inbox = small_inbox()
-    inbox.open(key("a")).extend(range(5))
+    for number in range(5):
+        inbox.open(key("a")).append(number)
     inbox.open(key("x" * 99)).append(7)
     assert list(inbox.drain(2)) == [
         (key("a"), [0, 1]),
@@ -38,6 +39,16 @@ def test_what_is_drained_has_its_fitted_key() -> None:
         (key(OTHER), [7]),
     ]
     assert inbox.pending == 0
+
+
+def test_floats_are_taken_out_in_the_order_they_came() -> None:
+    """From the front, as many as are asked for, and no more than there are."""
+    queue = new_floats()
+    for number in range(5):
+        queue.append(number / 2)
+    taken = [list(queue.take(most)) for most in (2, 2, 2, 2)]
+    assert taken == [[0.0, 0.5], [1.0, 1.5], [2.0], []]
+    assert len(queue) == 0
 
 
 def test_keys_beyond_the_bound_are_counted_under_coarser_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_folding_equals_adding_up_one_by_one(
         assert all(field.startswith("h") for field in latency)
     assert folded.refused.total() == sum(refused for _, refused, _ in expected)
     assert folded.refused_metrics.total() == sum(refused for _, _, refused in expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from([ASR, NER]), st.lists(st.floats())), max_size=4))
+def test_bare_latencies_fold_as_successes(given_batches: list[tuple[Series, list[float]]]) -> None:
+    """A success of which nothing else is told counts as one that came as an outcome."""
+    folded = outcomes.fold_successes([(key, array("d", ms)) for key, ms in given_batches])
+    told: list[tuple[Series, list[Outcome]]] = [
+        (key, [(each, "", None, None) for each in ms]) for key, ms in given_batches
+    ]
+    assert folded == outcomes.fold(told, DEFAULT_UNITS)
 
 
 def test_sums_of_many_latencies_are_exact() -> None:

@@ -63,7 +63,7 @@ def send(settings: RecorderSettings, influx: InfluxSettings) -> Sent:
     for days_ago in (2, 1, 0):
         time_s = int(time.time()) - days_ago * DAY_S
         recorder = Recorder.open(settings, influx)
-        recorder._worker._clock_ns = lambda time_s=time_s: time_s * 10**9  # type: ignore[misc]
+        recorder._worker.folding._clock_ns = lambda time_s=time_s: time_s * 10**9  # type: ignore[misc]
         said = {"experiment": "e", "phase": "p", "weights": json.dumps({"v": 1, "w": 1})}
         attributes: dict[str, Any] = {**said, "definition": "{}", "metadata": "{}"}
         recorder.track("experiment_phase", None, TrackingEventDetails(attributes=attributes))
