@@ -28,7 +28,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature_triton.flagd_config import example, parse_document
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series, schema
 from openfeature_triton.provider import Service, TritonProvider
-from openfeature_triton.provider.catalogue import Assignment
+from openfeature_triton.provider.candidate import Assignment
 from tests.scripted_server import ScriptedServer, scripted_server
 
 COUNT = 2_000_000
@@ -48,7 +48,7 @@ def main() -> None:
 
     def choose_and_record(recorder: Recorder, count: int) -> None:
         for key in islice(keys, count):
-            assigned = provider.route("nmt", "hi", key)
+            assigned = provider.assign("nmt", "hi", key)
             series = known.get(assigned) or known.setdefault(assigned, _series(assigned))
             recorder.record(series, 12.5)
 
