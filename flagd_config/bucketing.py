@@ -25,8 +25,8 @@ HashOf = Callable[[Any], "int | None"]
 class Split(NamedTuple):
     """A split ready to be asked: the hash of each share's end, and what each share gives."""
 
-    ends: list[int]
-    variants: list[Any]
+    ends: tuple[int, ...]
+    variants: tuple[Any, ...]
 
     def variant(self, hashed: int) -> Any:
         """What the share gives into which a hash falls."""
@@ -45,7 +45,7 @@ def make_split(weights: Sequence[int], variants: Sequence[Any]) -> Split | None:
     for weight in weights:
         so_far += weight
         ends.append(-(-(so_far << 32) // total))
-    return Split(ends, list(variants))
+    return Split(tuple(ends), tuple(variants))
 
 
 # v3
@@ -104,18 +104,19 @@ def by_unit(flag_key: str, split: Split, *, v3: bool) -> Callable[[Any, Any], An
 
 
 def _by_unit_v3(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
-    before, hash_of = b"\x82" + _text(flag_key), unit_hash_v3(flag_key)
-    heads, digest, bisect, (ends, variants) = _TEXT_HEADS, mmh3_32_uintdigest, bisect_right, split
+    before, (ends, variants) = b"\x82" + _text(flag_key), split
 
     def run(_: Any, targeting_key: Any) -> Any:
         if not targeting_key:
             return None
+        hashed: int | None
         try:
             encoded = targeting_key.encode()
-            return variants[bisect(ends, digest(before + heads[len(encoded)] + encoded))]
+            hashed = mmh3_32_uintdigest(before + _TEXT_HEADS[len(encoded)] + encoded)
         except (AttributeError, IndexError, UnicodeEncodeError):  # no text, a long one, half a pair
-            hashed = hash_of(targeting_key)
-            return None if hashed is None else split.variant(hashed)
+            is_text = isinstance(targeting_key, str)
+            hashed = hash_text_v3(before, targeting_key) if is_text else None
+        return None if hashed is None else variants[bisect_right(ends, hashed)]
 
     return run
 
@@ -154,13 +155,13 @@ def unit_hash_v2(flag_key: str) -> HashOf:
 
 
 def _by_unit_v2(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
-    before = flag_key.encode()
-    digest, bisect, (ends, variants) = mmh3_32_uintdigest, bisect_right, split
+    before, (ends, variants) = flag_key.encode(), split
 
     def run(_: Any, targeting_key: Any) -> Any:
         if not targeting_key or not isinstance(targeting_key, str):
             return None
-        return variants[bisect(ends, digest(before + targeting_key.encode()))]
+        hashed = mmh3_32_uintdigest(before + targeting_key.encode())
+        return variants[bisect_right(ends, hashed)]
 
     return run
 

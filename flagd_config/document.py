@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from openfeature_triton.flagd_config.experiment import (
 )
 from openfeature_triton.flagd_config.flag_shape import check_document, check_flag
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.flagd_config.give_way import GiveWay
 from openfeature_triton.flagd_config.phase import BUCKETINGS
 from openfeature_triton.flagd_config.shipped import Shipped, in_order_of_end, read_shipped
 from openfeature_triton.flagd_config.syntax import parse, read_bytes
@@ -120,10 +121,16 @@ def _read_experiments(
     return in_order(found)
 
 
-def in_order(experiments: list[Experiment]) -> dict[str, Experiment]:
+def in_order(experiments: Iterable[Experiment]) -> dict[str, Experiment]:
     """Give experiments by key, in the order in which a request is offered to them."""
-    experiments.sort(key=lambda each: (each.task_type, each.priority, each.key))
-    return {each.key: each for each in experiments}
+    give_way = GiveWay()
+    rows = []
+    for each in experiments:
+        give_way()
+        rows.append((each.task_type, each.priority, each.key, each))
+    rows.sort()
+    give_way()
+    return {key: each for _, _, key, each in rows}
 
 
 def _copy(value: Any) -> Any:

@@ -76,7 +76,10 @@ class DocumentReader:
         top, flags = self._split(text, give_way)
         self._check_top(top, flags)
         entries = self._read_flags(top, flags, give_way)
+        del flags
+        give_way()
         document = self._document(top, entries, give_way)
+        give_way()
         self._entries, self._rules = entries, _rules(top)
         return document
 
@@ -160,8 +163,9 @@ class DocumentReader:
         if value is None:  # dropped as unchanged, before the shared rules turned out to differ
             value = json.loads(member.text, object_pairs_hook=json_object)
         try:
-            check_values({member.key: None}, self._place.at("flags"))
-            check_values(value, place)
+            if not member.is_plain:
+                check_values({member.key: None}, self._place.at("flags"))
+                check_values(value, place)
             if "$ref" in member.text or "\\u" in member.text:
                 value = References(rules, self._place).resolve(member.key, value)
             check_flag(value, place)
@@ -193,11 +197,13 @@ class DocumentReader:
                 refused.append(entry.error)
         if refused and not flags:
             raise refused[0]
+        ordered = in_order(experiments)
+        give_way()
         return Document(
             source=self.source,
             flags=FrozenDict(flags),
             metadata=FrozenDict(top.get("metadata", {})),
-            experiments=FrozenDict(in_order(experiments)),
+            experiments=FrozenDict(ordered),
             refused=tuple(refused),
             bucketing=self.bucketing,
             shipped=FrozenDict(in_order_of_end(concluded)),

@@ -13,12 +13,10 @@ Each message says where, what is wrong, and what to do next.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a flag file: its source, and the steps from the top of the document."""
 
     source: str
@@ -26,7 +24,7 @@ class Place:
 
     def at(self, *steps: str | int) -> Place:
         """Give the place that these steps lead to from here."""
-        return Place(self.source, (*self.steps, *steps))
+        return Place(self.source, self.steps + steps)
 
     @property
     def flag_key(self) -> str | None:

@@ -9,14 +9,14 @@ PAUSE_S = 0.0001
 
 
 class GiveWay:
-    """Called between small steps, lets the other threads run after every two milliseconds.
+    """Called between small steps, lets the other threads run at first, then after every 2 ms.
 
     The interpreter by itself takes the lock from a busy thread only after 5 ms, and each request
     that is waiting would be late by as much.
     """
 
     def __init__(self) -> None:
-        self._due = perf_counter() + SLICE_S
+        self._due = 0.0  # what came before has taken its time, too
 
     def __call__(self) -> None:
         """Sleep for a moment if the present slice is used up."""

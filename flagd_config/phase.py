@@ -11,6 +11,8 @@ from openfeature_triton.flagd_config.dates import take_dates
 
 BUCKETINGS = ("v2", "v3")
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 def canonical_definition(flag: Mapping[str, Any], bucketing: str) -> str:
     """Give what decides who gets which variant, as canonical JSON.
@@ -25,9 +27,10 @@ def canonical_definition(flag: Mapping[str, Any], bucketing: str) -> str:
         "targeting": take_dates(flag.get("targeting"))[1] or None,
         "variants": flag["variants"],
     }
-    return json.dumps(
-        _canonical(definition), ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
+    text = _ENCODER.encode(definition)
+    if ".0" in text or "e+" in text:  # perhaps a float that is whole
+        text = _ENCODER.encode(_canonical(definition))
+    return text
 
 
 def phase_id(definition: str) -> str:

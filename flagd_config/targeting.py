@@ -33,15 +33,24 @@ def operation(rule: Any, steps: tuple[str | int, ...] = ()) -> Operation | None:
     return Operation(name, arguments, (*steps, name))
 
 
-def operations(rule: Any, steps: tuple[str | int, ...] = ()) -> Iterator[Operation]:
+def operations(rule: Any, steps: tuple[str | int, ...] = ()) -> list[Operation]:
     """Give every operation of a rule, outer ones first."""
-    found = operation(rule, steps)
-    if found is not None:
-        yield found
-        rule, steps = found.arguments, found.steps
+    found: list[Operation] = []
+    _collect(rule, steps, found)
+    return found
+
+
+def _collect(rule: Any, steps: tuple[str | int, ...], found: list[Operation]) -> None:
+    if isinstance(rule, dict):
+        outer = operation(rule, steps)
+        if outer is None:
+            return
+        found.append(outer)
+        _, rule, steps = outer
     if isinstance(rule, list):
         for index, item in enumerate(rule):
-            yield from operations(item, (*steps, index))
+            if isinstance(item, (dict, list)):
+                _collect(item, (*steps, index), found)
 
 
 def languages(rule: Any) -> tuple[str, ...]:
@@ -67,7 +76,9 @@ def _guards(rule: Any) -> Iterator[Any]:
 
 
 def _splits(rule: Any) -> bool:
-    return any(found.name == "fractional" for found in operations(rule))
+    if isinstance(rule, dict) and len(rule) == 1:
+        return "fractional" in rule or any(map(_splits, rule.values()))
+    return isinstance(rule, list) and any(map(_splits, rule))
 
 
 def _named_languages(condition: Any) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Candidate:
         """The split with assignments in the place of its variants."""
         if not all(name is None or name in self.assignments for name in split.variants):
             return None
-        found = [None if name is None else self.assignments[name] for name in split.variants]
+        found = tuple(None if name is None else self.assignments[name] for name in split.variants)
         return by_unit(self.flag.key, Split(split.ends, found), v3=bucketing == "v3")
 
     def assign(self, result: Any) -> Assignment | RouteReason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from openfeature_triton.flagd_config import Document
@@ -29,16 +29,21 @@ class Task:
     """
 
     def __init__(self, task_type: str, candidates: list[Candidate], give_way: GiveWay) -> None:
-        able = [each for each in candidates if each.guarded.allows("task_type", task_type)]
-        names = [each.guarded.allowed.get(LANGUAGE) for each in able]
-        by_language: dict[str, list[Candidate]] = {
-            language: [] for each in names for language in each or ()
-        }
-        for candidate, allowed in zip(able, names, strict=True):
+        able: list[tuple[Candidate, frozenset[str] | None]] = []
+        by_language: dict[str, list[Candidate]] = {}
+        for each in candidates:
             give_way()
-            for language in by_language if allowed is None else allowed:
+            if each.guarded.allows("task_type", task_type):
+                named = each.guarded.allowed.get(LANGUAGE)
+                able.append((each, named))
+                by_language.update((language, []) for language in named or ())
+        others: list[Candidate] = []
+        for candidate, languages in able:
+            give_way()
+            if languages is None:
+                others.append(candidate)
+            for language in by_language if languages is None else languages:
                 by_language[language].append(candidate)
-        others = [each for each, allowed in zip(able, names, strict=True) if allowed is None]
         self.others = Offers(others, give_way)
         self.by_language: dict[str, Offers] = {}
         for language, some in by_language.items():
@@ -89,6 +94,12 @@ class Catalogue:
             task_type: Task(task_type, each, give_way) for task_type, each in by_task.items()
         }
         self.ways: dict[tuple[str, str], Way] = {}
+
+    def offers(self) -> Iterator[Offers]:
+        """All offers of all tasks."""
+        for task in self._tasks.values():
+            yield task.others
+            yield from task.by_language.values()
 
     def way(self, task_type: str, language: str) -> Way:
         """Find out where a request is offered, and remember it for the next."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from time import monotonic
 from types import MappingProxyType
@@ -13,8 +14,11 @@ from typing import Any
 
 from openfeature_triton.flagd_config import DocumentReader, FlagFileError
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.provider.collector import collector
 from openfeature_triton.provider.flag_sources import FlagListener
 from openfeature_triton.provider.last_good import LastGood
+
+_LARGE_BYTES = 200_000
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +95,10 @@ class Deliveries:
 
     def _read(self, text: bytes, context: Mapping[str, Any], digest: bytes) -> bool:
         """Put a text in force, or tell why not."""
+        with collector.still() if len(text) > _LARGE_BYTES else nullcontext():
+            return self._put_in_force(text, context, digest)
+
+    def _put_in_force(self, text: bytes, context: Mapping[str, Any], digest: bytes) -> bool:
         try:
             document = self._reader.read(text)
             if context:

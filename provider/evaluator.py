@@ -90,10 +90,8 @@ def failed(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails
 def _compiled(document: Document, previous: Evaluator | None) -> dict[str, CompiledFlag]:
     """Compile the flags, in slices between which requests run."""
     give_way = GiveWay()
-    known: Mapping[str, CompiledFlag] = {}
-    before: Mapping[str, Any] = {}
-    if previous is not None and _alike(previous.document, document):
-        known, before = previous.flags, previous.document.flags
+    before = _known(document, previous)
+    known = previous.flags if previous is not None else {}
     flags = {}
     for key, flag in document.flags.items():
         if before.get(key) is flag:
@@ -105,9 +103,13 @@ def _compiled(document: Document, previous: Evaluator | None) -> dict[str, Compi
     return flags
 
 
-def _alike(one: Document, other: Document) -> bool:
-    """Whether the same flag is compiled to the same in both documents."""
-    return one.bucketing == other.bucketing and one.metadata == other.metadata
+def _known(document: Document, previous: Evaluator | None) -> Mapping[str, Any]:
+    """The flags of the document before, if the same flag is compiled to the same in both."""
+    if previous is None:
+        return {}
+    one = previous.document
+    alike = one.bucketing == document.bucketing and one.metadata == document.metadata
+    return one.flags if alike else {}
 
 
 def _metadata(document: Document, key: str, flag: Mapping[str, Any]) -> Metadata:

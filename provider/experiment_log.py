@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.flagd_config.give_way import GiveWay
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +21,10 @@ class Change(NamedTuple):
 
 def changes(before: Document | None, after: Document) -> Iterator[Change]:
     """What a new document means for the experiments that run; a change is a new phase."""
-    running = _running(before) if before else {}
-    for key, experiment in _running(after).items():
+    give_way = GiveWay()
+    running = _running(before, give_way) if before else {}
+    for key, experiment in _running(after, give_way).items():
+        give_way()
         known = running.pop(key, None)
         if known is None:
             yield Change("starts", experiment)
@@ -50,5 +53,10 @@ def log_changes(before: Document | None, after: Document) -> None:
         )
 
 
-def _running(document: Document) -> dict[str, Experiment]:
-    return {key: each for key, each in document.experiments.items() if each.enabled}
+def _running(document: Document, give_way: GiveWay) -> dict[str, Experiment]:
+    running = {}
+    for key, experiment in document.experiments.items():
+        give_way()
+        if experiment.enabled:
+            running[key] = experiment
+    return running

@@ -53,6 +53,9 @@ class FlagsInForce:
         self._tell_refused(document)
         self._events.ready(_changed(previous, evaluator) if previous else None)
         self._tell_generation()
+        leftover = _parts(previous)
+        del previous
+        _let_go(leftover)
 
     def on_error(self, error: Exception) -> None:
         """Tell what is wrong with the source or its document; what is in force stays."""
@@ -110,6 +113,29 @@ class FlagsInForce:
             _log.warning("%s (this flag is left out, the others are in force)", error)
             keys = [error.flag_key] if error.flag_key is not None else None
             self._events.error(str(error), ErrorCode.PARSE_ERROR, keys)
+
+
+def _parts(evaluator: Evaluator | None) -> list[object]:
+    """All that an evaluator holds."""
+    if evaluator is None:
+        return []
+    give_way, parts = GiveWay(), list[object]()
+    document, catalogue = evaluator.document, evaluator.catalogue
+    for held in (evaluator.flags, catalogue.candidates, document.flags, document.experiments):
+        parts += held.values()
+        give_way()
+    for offers in catalogue.offers():
+        parts += offers.everyone
+        give_way()
+    return parts
+
+
+def _let_go(parts: list[object]) -> None:
+    """Free what is not used any more, in slices: all at once would keep requests waiting."""
+    give_way = GiveWay()
+    while parts:
+        parts.pop()
+        give_way()
 
 
 def _changed(previous: Evaluator, present: Evaluator) -> list[str]:

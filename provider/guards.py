@@ -13,12 +13,10 @@ from typing import NamedTuple
 from openfeature_triton.flagd_config.bucketing import Split
 from openfeature_triton.provider.language import LANGUAGE
 from openfeature_triton.provider.rule_logic import all_of, choose
-from openfeature_triton.provider.rule_node import Names, Node, Run, constant
+from openfeature_triton.provider.rule_node import NOTHING, Names, Node, Run
 
 # What the way of a request settles for all experiments on it.
 SETTLED = frozenset(("task_type", LANGUAGE))
-
-_NOTHING = constant(None)
 
 
 class Guarded(NamedTuple):
@@ -46,7 +44,7 @@ def guarded(rule: Node) -> Guarded:
         condition, result = rule.case
         rest, _ = _take(condition, allowed)
         if rest:
-            rule = choose([(all_of(rest), result)], _NOTHING)
+            rule = choose([(all_of(rest), result)], NOTHING)
             break
         rule = result
     return Guarded(allowed, rule.run, rule.split, rule.names)

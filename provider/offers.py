@@ -30,10 +30,13 @@ class Offers:
     """
 
     def __init__(self, candidates: Sequence[Candidate], give_way: GiveWay) -> None:
-        self.everyone: tuple[Offer, ...] = tuple(
-            (place, each.run, each.assignments.get, each) for place, each in enumerate(candidates)
-        )
-        self.reads = any(each.reads for each in candidates)
+        everyone: list[Offer] = []
+        self.reads = False
+        for place, each in enumerate(candidates):
+            give_way()
+            everyone.append((place, each.run, each.assignments.get, each))
+            self.reads = self.reads or each.reads
+        self.everyone = tuple(everyone)
         self._always: list[Offer] = []
         self._by_text: dict[str, dict[str, list[Offer]]] = {}
         if len(candidates) > _FEW:
@@ -62,6 +65,7 @@ class Offers:
     def _index(self, give_way: GiveWay) -> None:
         sizes: Counter[tuple[str, str]] = Counter()
         for _, _, _, candidate in self.everyone:
+            give_way()
             sizes.update(_texts(candidate))
         for offer in self.everyone:
             give_way()

@@ -16,6 +16,7 @@ from json_logic import jsonLogic
 from openfeature_triton.flagd_config.operators import OPERATORS, PURE, Operator
 from openfeature_triton.provider.rule_logic import compile_and, compile_if, compile_or
 from openfeature_triton.provider.rule_node import (
+    NOTHING,
     Attributes,
     Node,
     Run,
@@ -30,10 +31,10 @@ from openfeature_triton.provider.rule_variables import (
     FLAGD,
     UNIT,
     data,
-    read,
     read_deep,
     read_flagd,
     read_or,
+    variable,
 )
 
 _VAR_ARGUMENTS = 2
@@ -111,16 +112,15 @@ class RuleCompiler:
         named = arguments[0] if arguments else None
         if not isinstance(named, str) or not named or len(arguments) > _VAR_ARGUMENTS:
             return self._reference(rule, "var")
-        default = self.compile(arguments[1]) if len(arguments) > 1 else constant(None)
         first, *rest = named.split(".")
+        default = self.compile(arguments[1]) if len(arguments) > 1 else NOTHING
         if first == FLAGD:
             return self._flagd_property(rest, default)
+        if default.constant and default.value is None and not rest:
+            return variable(first)
         names = default.names if first == UNIT else with_name(first, default.names)
-        if rest:
-            return Node(read_deep(first, rest, default.run), names=names)
-        if default.constant and default.value is None:
-            return Node(read(first), reads=None if first == UNIT else first, names=names)
-        return Node(read_or(first, default.run), names=names)
+        run = read_deep(first, rest, default.run) if rest else read_or(first, default.run)
+        return Node(run, names=names)
 
     def _flagd_property(self, rest: list[str], default: Node) -> Node:
         if rest == ["flagKey"] and default.constant:
@@ -136,8 +136,14 @@ class RuleCompiler:
 
     def _equal(self, rule: dict[str, Any], arguments: list[Any]) -> Node:
         (name,) = rule
-        nodes = self._all(arguments)
-        return equality(nodes, name) or self._pure(name, nodes)
+        if len(arguments) == 2:
+            left, right = arguments
+            if isinstance(left, str):  # no operator minds the sides
+                left, right = right, left
+            subject = self.compile(left) if isinstance(right, str) else NOTHING
+            if not subject.constant:
+                return equality(subject, right, name)
+        return self._pure(name, self._all(arguments))
 
     def _in(self, _: Any, arguments: list[Any]) -> Node:
         nodes = self._all(arguments)

@@ -7,7 +7,7 @@ from typing import Any
 
 from json_logic.builtins import not_, to_bool
 
-from openfeature_triton.provider.rule_node import Attributes, Node, Run, constant, names_of
+from openfeature_triton.provider.rule_node import NOTHING, Attributes, Node, Run, names_of
 from openfeature_triton.provider.rule_tests import any_text_test, both_text_tests
 
 Compile = Callable[[Any], Node]
@@ -16,7 +16,7 @@ Compile = Callable[[Any], Node]
 def compile_if(arguments: list[Any], compile_rule: Compile) -> Node:
     """The result of the first condition that holds; those known beforehand are left out."""
     cases: list[tuple[Node, Node]] = []
-    otherwise = constant(None)
+    otherwise = NOTHING
     for index in range(0, len(arguments), 2):
         if index == len(arguments) - 1:
             otherwise = compile_rule(arguments[index])
@@ -102,7 +102,7 @@ def _switch(cases: tuple[tuple[Run, Run], ...], otherwise: Run) -> Run:
 def all_of(nodes: Sequence[Node]) -> Node:
     """The first value that is false, else the last one."""
     if len(nodes) < 2:
-        return nodes[0] if nodes else constant(None)
+        return nodes[0] if nodes else NOTHING
     runs, tests = tuple(node.run for node in nodes), [node.test for node in nodes]
     boolean = all(node.boolean for node in nodes)
     if not boolean:
@@ -117,7 +117,7 @@ def all_of(nodes: Sequence[Node]) -> Node:
 def _any_of(nodes: Sequence[Node]) -> Node:
     """The first value that is true, else the last one."""
     if len(nodes) < 2:
-        return nodes[0] if nodes else constant(None)
+        return nodes[0] if nodes else NOTHING
     runs = tuple(node.run for node in nodes)
     if not all(node.boolean for node in nodes):
         return Node(_first_that(to_bool, runs), names=names_of(nodes))

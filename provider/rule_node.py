@@ -52,6 +52,9 @@ def constant(value: Any) -> Node:
     return Node(lambda _attributes, _key: value, True, value, boolean, names=NO_NAMES)
 
 
+NOTHING = constant(None)
+
+
 def names_of(nodes: Iterable[Node]) -> Names:
     """The attributes that any of some rules may look at, None for any."""
     found = NO_NAMES

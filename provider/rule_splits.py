@@ -17,10 +17,10 @@ from openfeature_triton.flagd_config.bucketing import (
 from openfeature_triton.flagd_config.operators import OPERATORS
 from openfeature_triton.provider.rule_node import (
     NO_NAMES,
+    NOTHING,
     Attributes,
     Node,
     Run,
-    constant,
     names_of,
 )
 from openfeature_triton.provider.rule_variables import FLAGD, UNIT
@@ -37,7 +37,7 @@ class Splitter(NamedTuple):
     def split(self, arguments: list[Any], nodes: list[Node]) -> Node:
         """Compile one `fractional`: its arguments as written, and compiled."""
         if not nodes:
-            return constant(None)
+            return NOTHING
         shorthand = isinstance(arguments[0], list)
         shares = nodes if shorthand else nodes[1:]
         if not all(share.constant for share in shares):
@@ -46,7 +46,7 @@ class Splitter(NamedTuple):
         split = read([share.value for share in shares])
         if shorthand or (not self._v3 and nodes[0].constant and nodes[0].value is None):
             if split is None:
-                return constant(None)
+                return NOTHING
             run = by_unit(self.flag_key, split, v3=self._v3)
             return Node(run, split=split, names=NO_NAMES)
         return self._by_value(nodes, split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from json_logic.builtins import op_equals, op_in
@@ -13,14 +14,18 @@ from openfeature_triton.provider.rule_node import Attributes, Node, Run, TextTes
 Test = Callable[[Any], bool]
 
 
-def equality(nodes: list[Node], operator: str) -> Node | None:
-    """`==`, `!=`, `===`, `!==` of something and a constant text, if the arguments are that."""
-    subject, text = _compared_with_text(nodes)
-    if subject is None:
-        return None
+def equality(subject: Node, text: str, operator: str) -> Node:
+    """`==`, `!=`, `===`, `!==` of something and a constant text."""
     if operator in ("!=", "!=="):
         run = _differs(subject.run, text, _equal_to(text, operator))
         return Node(run, boolean=True, names=subject.names)
+    if subject.reads is not None:
+        return _attribute_equals(subject, text, operator)
+    return _one_of(subject, frozenset((text,)), _equal_to(text, operator))
+
+
+@lru_cache(maxsize=1024)  # many flags test the same
+def _attribute_equals(subject: Node, text: str, operator: str) -> Node:
     return _one_of(subject, frozenset((text,)), _equal_to(text, operator))
 
 
@@ -58,17 +63,6 @@ def any_text_test(tests: Sequence[TextTest | None], one_by_one: Run) -> Node | N
         return value in texts if type(value) is str else one_by_one(attributes, key)
 
     return Node(run, boolean=True, test=TextTest(name, texts), names=frozenset((name,)))
-
-
-def _compared_with_text(nodes: list[Node]) -> tuple[Node | None, str]:
-    """What is compared with which constant text; no operator minds the sides."""
-    if len(nodes) == 2:
-        left, right = nodes
-        if right.constant and isinstance(right.value, str) and not left.constant:
-            return left, right.value
-        if left.constant and isinstance(left.value, str) and not right.constant:
-            return right, left.value
-    return None, ""
 
 
 def _equal_to(text: str, operator: str) -> Test:

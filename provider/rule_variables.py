@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from openfeature_triton.provider.rule_node import Attributes, Run
+from openfeature_triton.provider.rule_node import NO_NAMES, Attributes, Node, Run
 
 FLAGD = "$flagd"
 UNIT = "targetingKey"
 
 
+@lru_cache(maxsize=1024)
+def variable(name: str) -> Node:
+    """One attribute, or the targeting key, as it is; null if it is missing."""
+    if name == UNIT:
+        return Node(read(name), names=NO_NAMES)
+    return Node(read(name), reads=name, names=frozenset((name,)))
+
+
 def read(name: str) -> Run:
-    """One attribute, or the targeting key."""
+    """What gives one attribute, or the targeting key."""
     if name == UNIT:
         return lambda _attributes, key: key
     return lambda attributes, _key: attributes.get(name)

@@ -113,6 +113,29 @@ def test_a_key_that_stands_twice_in_a_flag_costs_that_flag() -> None:
     assert [error.flag_key for error in document.refused] == ["twice"]
 
 
+ODD_VALUES = ["NaN", "-Infinity", "1e999", "9" * 400 + ".5", r'"\ud800"', "[" * 101 + "]" * 101]
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=lambda odd: odd[:20])
+def test_a_value_that_is_not_json_costs_its_flag(odd: str) -> None:
+    """Whatever lets a text be passed without a look at each value sees these."""
+    flag = f'{{"state": "ENABLED", "variants": {{"on": {odd}}}}}'
+    text = written(plain=PLAIN)[:-2].replace('"flags": {', f'"flags": {{"odd": {flag}, ', 1)
+    document = DocumentReader("flags.json").read(text + "}}")
+    assert [error.flag_key for error in document.refused] == ["odd"]
+    assert "plain" in document.flags
+
+
+def test_half_a_character_in_a_key_costs_its_flag() -> None:
+    """A key is not in its flag's own text."""
+    text = written(plain=PLAIN)[:-2].replace(
+        '"flags": {', r'"flags": {"\ud800": ' + json.dumps(PLAIN) + ", ", 1
+    )
+    document = DocumentReader("flags.json").read(text + "}}")
+    assert len(document.refused) == 1
+    assert "plain" in document.flags
+
+
 def test_unchanged_flags_are_the_same_objects_in_the_next_document() -> None:
     """Whoever compiles flags can tell by identity what to compile again."""
     reader = DocumentReader("flags.json")
