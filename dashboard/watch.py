@@ -1,0 +1,270 @@
+"""Watch: looks at all running experiments, and pauses what harms a guardrail.
+
+It acts on what runs now: on the phases in which the variants were the services that they are, and
+since the experiment was last paused, by whomever. So nobody who resumes an experiment is overruled
+by what was known before, and nothing is acted on twice, by however many watchers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from openfeature_triton.dashboard import watch_events
+from openfeature_triton.dashboard.definitions import Flags, define
+from openfeature_triton.dashboard.formats import ago
+from openfeature_triton.dashboard.phases import moment
+from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
+from openfeature_triton.dashboard.statistics import Analysis, GuardrailResult
+from openfeature_triton.dashboard.statistics.guardrails import HARMED
+from openfeature_triton.dashboard.store import (
+    Phase,
+    Seen,
+    Store,
+    Totals,
+    counts_and_latencies,
+)
+from openfeature_triton.dashboard.watch_events import Event
+from openfeature_triton.flagd_config import Experiment, FlagFileError, audit
+from openfeature_triton.flagd_config.edit import read_leniently
+from openfeature_triton.flagd_config.life_cycle import LifeCycleError, status, step
+from openfeature_triton.flagd_config.lint import Against
+from openfeature_triton.flagd_config.syntax import read_bytes
+from openfeature_triton.hooks import StoreError, schema
+
+_log = logging.getLogger(__name__)
+_RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When to act, and on what.
+
+    Args:
+        min_requests: how many requests control and the harmed variant must have had, each.
+        stale_after: how old the newest window may be; older data are told of, never acted on.
+        dry_run: whether to say only what would be done.
+    """
+
+    min_requests: int = 100
+    stale_after: timedelta = timedelta(minutes=15)
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """A guardrail that a variant harms beyond its margin, and how much was looked at."""
+
+    variant: str
+    found: GuardrailResult
+    requests: Mapping[str, int]
+
+    def text(self) -> str:
+        """Say it with its numbers."""
+        metric, ratio = self.found.guardrail.metric, self.found.ratio
+        size = (
+            "more than control's, which has none," if ratio is None else f"{ratio:.2f} × control's,"
+        )
+        counts = ", ".join(f"{count:,} of {name}" for name, count in self.requests.items())
+        margin = f"{self.found.guardrail.margin:.0%}"
+        return f"{metric} of {self.variant} is {size} beyond the margin of {margin} ({counts})"
+
+    def numbers(self) -> dict[str, Any]:
+        """Give the numbers by name."""
+        return {
+            "variant": self.variant,
+            "metric": self.found.guardrail.metric,
+            "margin": self.found.guardrail.margin,
+            "ratio": self.found.ratio,
+            "requests": dict(self.requests),
+        }
+
+
+class Watch:
+    """Looks at the experiments of a flag file by what a store holds of them.
+
+    Args:
+        store: what was recorded.
+        flags: the flag file, which is written to where an experiment is paused.
+        rules: when to act.
+        bucketing: the generation of flagd's hash.
+        clock: gives the present time, of UTC.
+        uncut: a context in which nothing may cut the process off.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        flags: Path,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        *,
+        bucketing: str = "v3",
+        uncut: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._store = store
+        self._flags = flags
+        self._rules = rules
+        self._clock = clock
+        self._bucketing = bucketing
+        self._uncut = uncut
+
+    def running(self) -> tuple[Experiment, ...]:
+        """Give the experiments that take requests now; raises FlagFileError."""
+        document = read_leniently(self._flags, read_bytes(self._flags), self._bucketing)
+        now_s = int(self._clock().timestamp())
+        return tuple(
+            each
+            for each in document.experiments.values()
+            if status(each) == _RUNNING and each.dates.hold(now_s)
+        )
+
+    def look(self) -> tuple[Event, ...]:
+        """Look once; gives all that is the case, and what was done about it."""
+        try:
+            running, entries = self.running(), audit.read(self._flags)
+        except (FlagFileError, OSError) as error:
+            return (self._event(watch_events.FLAGS_UNREADABLE, "", str(error)),)
+        events: list[Event] = []
+        for experiment in running:
+            try:
+                events += self._look_at(experiment, entries)
+            except StoreError as error:
+                return (*events, self._event(watch_events.STORE_AWAY, "", str(error)))
+            except Exception as error:  # noqa: BLE001 - one experiment must not hide the others
+                _log.debug("%s can't be judged", experiment.key, exc_info=True)
+                problem = f"it can't be judged ({type(error).__name__})"
+                events.append(self._event(watch_events.NOT_JUDGED, experiment.key, problem))
+        return tuple(events)
+
+    def _look_at(self, experiment: Experiment, entries: Sequence[audit.Entry]) -> tuple[Event, ...]:
+        since_ns = _last_pause_ns(experiment.key, entries)
+        seen = [
+            each
+            for each in self._store.seen(experiment.key)
+            if since_ns is None or each.last_ns >= since_ns
+        ]
+        last = max((moment(each.last_ns) for each in seen), default=None)
+        if last is None or self._clock() - last > self._rules.stale_after:
+            return self._staleness(experiment, last)
+        analysis, requests = self._analysed(experiment, seen, since_ns)
+        if analysis is None:
+            return ()
+        return (
+            *self._brokenness(experiment, analysis),
+            *self._harm(experiment, analysis, requests),
+        )
+
+    def _staleness(self, experiment: Experiment, last: datetime | None) -> tuple[Event, ...]:
+        """Tell of an experiment that runs and has no new data, once it could have had some."""
+        changed = datetime.fromtimestamp(self._flags.stat().st_mtime, self._clock().tzinfo)
+        if self._clock() - changed <= self._rules.stale_after:
+            return ()
+        when = (
+            "no request was recorded"
+            if last is None
+            else f"the last came {ago(last, self._clock())}"
+        )
+        text = f"it runs, and {when}: nothing is acted on"
+        return (self._event(watch_events.STALE, experiment.key, text),)
+
+    def _analysed(
+        self, experiment: Experiment, seen: Sequence[Seen], since_ns: int | None
+    ) -> tuple[Analysis | None, Mapping[str, int]]:
+        """Analyse what may be acted on; gives the requests of each variant, too."""
+        key, phases = experiment.key, self._store.phases(experiment.key)
+        definition = define(key, Flags(str(self._flags), {key: experiment}), phases)
+        plan, _ = make_plan(definition, phases)
+        if since_ns is None:
+            totals = read_totals(self._store, key, seen)
+        else:
+            totals = counts_and_latencies(self._store, key, step="hour", start_ns=since_ns)
+        same = {experiment.phase, *(each.phase for each in phases if _is_same(each, experiment))}
+        used = [each for each in totals if each.phase in same]
+        return analyse(plan, used, self._clock()), _requests(used)
+
+    def _brokenness(self, experiment: Experiment, analysis: Analysis) -> tuple[Event, ...]:
+        split = analysis.split
+        if not split.broken:
+            return ()
+        numbers = {"counts": dict(split.counts), "shares": dict(split.shares), "p": split.p_value}
+        text = f"its split is broken (p {split.p_value:.2g}): {analysis.verdict.reason}"
+        return (self._event(watch_events.BROKEN, experiment.key, text, numbers),)
+
+    def _harm(
+        self, experiment: Experiment, analysis: Analysis, requests: Mapping[str, int]
+    ) -> tuple[Event, ...]:
+        harm = _first_harm(analysis, requests, experiment.control, self._rules.min_requests)
+        if harm is None:
+            return ()
+        text, numbers = harm.text(), harm.numbers()
+        if self._rules.dry_run:
+            return (self._event(watch_events.WOULD_PAUSE, experiment.key, text, numbers),)
+        try:
+            with self._uncut():
+                self._pause(experiment.key, text)
+        except LifeCycleError:
+            if any(each.key == experiment.key for each in self.running()):
+                raise
+            return ()  # somebody else paused it just now
+        except (FlagFileError, OSError) as error:
+            text = f"{text}, and it can't be paused: {error}"
+            return (self._event(watch_events.PAUSE_FAILED, experiment.key, text, numbers),)
+        return (self._event(watch_events.PAUSED, experiment.key, text, numbers),)
+
+    def _pause(self, key: str, text: str) -> None:
+        step(self._flags, key, "pause", f"watch: {text}", Against(bucketing=self._bucketing))
+
+    def _event(
+        self, kind: str, experiment: str, text: str, numbers: Mapping[str, Any] | None = None
+    ) -> Event:
+        return Event(kind, experiment, self._clock(), text, numbers or {})
+
+
+def _last_pause_ns(key: str, entries: Iterable[audit.Entry]) -> int | None:
+    """Give when an experiment was last paused; None if it never was."""
+    pauses = [each for each in entries if each.experiment == key and each.command == "pause"]
+    if not pauses:
+        return None
+    return (int(datetime.fromisoformat(pauses[-1].time).timestamp()) + 1) * 10**9
+
+
+def _is_same(phase: Phase, experiment: Experiment) -> bool:
+    """Whether each variant was the service in a phase that it is now."""
+    return _variants(phase.definition) == _variants(experiment.definition)
+
+
+def _variants(definition: str) -> object:
+    try:
+        return json.loads(definition).get("variants")
+    except (ValueError, AttributeError, RecursionError):
+        return definition
+
+
+def _requests(totals: Iterable[Totals]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in totals:
+        count = int(each.fields.get(schema.REQUESTS, 0))
+        counts[each.variant] = counts.get(each.variant, 0) + count
+    return counts
+
+
+def _first_harm(
+    analysis: Analysis, requests: Mapping[str, int], control: str, min_requests: int
+) -> Harm | None:
+    """Find a guardrail that is harmed, and still beyond its margin, where both arms are large."""
+    for result in analysis.variants:
+        pair = {name: requests.get(name, 0) for name in (result.variant, control)}
+        if min(pair.values()) < min_requests:
+            continue
+        for found in result.guardrails:
+            is_beyond = found.ratio is None or found.ratio > 1 + found.guardrail.margin
+            if found.state == HARMED and is_beyond:
+                return Harm(result.variant, found, pair)
+    return None
