@@ -285,5 +285,7 @@ def _try(run: Callable[[], T]) -> T:
         raise StoreFailure(str(error)) from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]  # an input may be a secret
-        name = "OFT_" + ".".join(map(str, first["loc"])).upper()
-        raise StoreFailure(f"{name}: {first['msg']}; set it right or unset it") from error
+        prefix = "OFT_INFLUX_" if error.title == "InfluxSettings" else "OFT_"
+        name = prefix + ".".join(map(str, first["loc"])).upper()
+        problem = first["msg"].removeprefix("Value error, ")
+        raise StoreFailure(f"{name}: {problem}; set it right or unset it") from error

@@ -54,6 +54,7 @@ class InfluxApi:
             maxsize=_CONNECTIONS,
             timeout=urllib3.Timeout(total=settings.deadline_s),
             retries=urllib3.Retry(connect=1, read=1, redirect=0, other=0),
+            ca_certs=settings.ca and str(settings.ca),
         )
 
     def get(self, path: str, **query: str) -> Any:

@@ -159,7 +159,7 @@ class InfluxWriter:
                 _request_timeout=timeout_s * 1000,
             )
         except ApiException as error:
-            return answer(error.status or 0, error.body, dict(error.headers or {}))
+            return answer(error.status or 0, error.body or error.reason, dict(error.headers or {}))
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError):
             return Answer(Verdict.UNREACHABLE, message="connection refused, or no such host")
         except Exception as error:  # noqa: BLE001 - a timeout, a cut, whatever: not stored for sure
@@ -178,7 +178,11 @@ class InfluxWriter:
             self.close()
             self._token = token
             self._client = InfluxDBClient(
-                self._settings.url, token, enable_gzip=True, org=self._settings.org
+                self._settings.url,
+                token,
+                enable_gzip=True,
+                org=self._settings.org,
+                ssl_ca_cert=self._settings.ca and str(self._settings.ca),
             )
             pools = self._client.api_client.rest_client.pool_manager
             pools.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -115,6 +116,11 @@ class InfluxSettings(BaseSettings):
     deadline_s: float = Field(
         default=10.0, gt=0, le=600, description="how long one request to InfluxDB may take in all"
     )
+    ca: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate authorities that InfluxDB's certificate is held"
+        " to, where it is none that the system knows",
+    )
     doubt_s: float = Field(
         default=60.0,
         gt=0,
@@ -122,6 +128,18 @@ class InfluxSettings(BaseSettings):
         description="how long InfluxDB, once it answers again, may still store requests that it"
         " never answered; what those could undo is sent once more afterwards",
     )
+
+    @field_validator("ca")
+    @classmethod
+    def _ca_can_be_read(cls, ca: Path | None) -> Path | None:
+        if ca is not None:
+            try:
+                ssl.create_default_context(cafile=ca)
+            except OSError as error:  # a missing file, or one without certificates (SSLError)
+                raise ValueError(
+                    f"{ca}: {error.strerror or error}; name a PEM file of certificates"
+                ) from error
+        return ca
 
     def read_token(self) -> str:
         """Give the token as it is now; empty if there is none, or its file can't be read."""

@@ -10,8 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from openfeature_triton.hooks import InfluxSettings
+from openfeature_triton.hooks.influx_api import InfluxApi
 from openfeature_triton.hooks.influx_writer import InfluxWriter, Verdict
 from tests.scripted_server import Received, Reply, Script, ScriptedServer, scripted_server
+from tests.tls import private_ca
 
 
 @pytest.fixture
@@ -114,3 +116,20 @@ def test_a_new_token_is_used_at_once(server: ScriptedServer, tmp_path: Path) -> 
         path.write_text("new")
         writes.write("b", ["m f=1 1"], 5)
     assert [request.token for request in server.received] == ["Token old", "Token new"]
+
+
+def test_a_private_authority_vouches_for_the_server(server: ScriptedServer, tmp_path: Path) -> None:
+    """Named by a setting, to write and to read; without it nobody is trusted, and that is said."""
+    authority, context = private_ca(tmp_path)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = server.url.replace("http:", "https:")
+    with writer(server, url=url) as writes:
+        refused = writes.write("b", ["m f=1 1"], 5)
+    assert refused.verdict is Verdict.LATER
+    assert "certificate verify failed" in refused.message
+    settings = InfluxSettings(url=url, ca=authority)
+    with closing(InfluxWriter(settings)) as writes:
+        assert writes.write("b", ["m f=1 1"], 5).verdict is Verdict.STORED
+    with closing(InfluxApi(settings)) as api:
+        api.write("b", "m f=2 2")
+    assert [request.lines for request in server.received] == [["m f=1 1"], ["m f=2 2"]]

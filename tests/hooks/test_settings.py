@@ -55,3 +55,15 @@ def test_a_token_is_masked_and_its_file_read_anew(tmp_path: Path) -> None:
     path.write_text("second")
     assert settings.read_token() == "second"
     assert InfluxSettings(token=SecretStr("given-secret")).read_token() == "given-secret"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_can_not_be_read_are_refused_at_the_start(
+    tmp_path: Path, content: str | None
+) -> None:
+    """The file is named, and what it should be."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValidationError, match=f"{path}: .*; name a PEM file of certificates"):
+        InfluxSettings(ca=path)

@@ -96,10 +96,13 @@ def test_the_environment_names_the_store(url: str, monkeypatch: pytest.MonkeyPat
     assert run("init").stdout == f"{url} is ready\n"
 
 
-def test_settings_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["OFT_FLUSH_S", "OFT_INFLUX_DEADLINE_S"])
+def test_settings_that_cannot_be_read_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The message names the variable, and not its value."""
-    monkeypatch.setenv("OFT_FLUSH_S", "sentinel")
+    monkeypatch.setenv(name, "sentinel")
     result = run("show")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: OFT_FLUSH_S: ")
+    assert result.stderr.startswith(f"error: {name}: ")
     assert "sentinel" not in result.stderr
