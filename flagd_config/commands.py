@@ -25,7 +25,7 @@ _COLUMNS = ("experiment", "state", "task", "languages", "variant", "service", "w
     epilog="Example: openfeature-triton lint --against git:HEAD --format github flags.json",
     short_help="Check flag files and show their experiments.",
 )
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE...", nargs=-1, type=click.Path())
 @click.option("--rules", is_flag=True, help="List the rules instead.")
 @click.option(
     "--format",

@@ -69,7 +69,7 @@ def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
 
 
 @experiment.command(epilog="Example: openfeature-triton experiment show nmt-indictrans3")
-@click.argument("key")
+@options.key
 @_reading
 def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
     """Show one experiment: status, services, weights, dates, phase and metadata."""
@@ -77,14 +77,17 @@ def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
     found = document.experiments.get(key)
     if found is None:
         raise CouldNotRun(_missing(path, document, key))
-    described = {**_described(found), "metadata": dict(found.metadata)}
+    described = _described(found)
     if as_json:
-        click.echo(json.dumps(described, indent=2))
+        click.echo(json.dumps({**described, "metadata": dict(found.metadata)}, indent=2))
         return
-    from openfeature_triton.flagd_config.errors import one_line
+    from openfeature_triton.flagd_config.tables import table
 
-    for name, value in described.items():
-        click.echo(one_line(f"{name:12}{_shown(value)}"))
+    rows = [(name, _shown(value)) for name, value in described.items() if value is not None]
+    said = [
+        (name, _shown(value)) for name, value in found.metadata.items() if name not in described
+    ]
+    click.echo(table([*rows, *said]))
 
 
 def _step(command: str, meaning: str, *, dated: bool = False) -> None:
@@ -115,7 +118,7 @@ def _step(command: str, meaning: str, *, dated: bool = False) -> None:
         help=meaning,
         epilog=f"Example: openfeature-triton experiment {command} nmt-indictrans3{example}",
     )
-    made(click.argument("key")(_changing(_dates(run) if dated else run)))
+    made(options.key(_changing(_dates(run) if dated else run)))
 
 
 def _dates(function: F) -> F:
@@ -133,7 +136,7 @@ _step("cancel", "Give an experiment up.")
 @experiment.command(
     epilog="Example: openfeature-triton experiment schedule nmt-indictrans3 --end 2026-12-24"
 )
-@click.argument("key")
+@options.key
 @_dates
 @_changing
 def schedule(
@@ -165,7 +168,7 @@ def schedule(
 @experiment.command(
     epilog="Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25%"
 )
-@click.argument("key")
+@options.key
 @click.argument("shares", metavar="VARIANT=SHARE%...", nargs=-1, required=True)
 @_changing
 def ramp(
@@ -191,7 +194,7 @@ def ramp(
 @experiment.command(
     epilog="Example: openfeature-triton experiment conclude nmt-indictrans3 --ship treatment"
 )
-@click.argument("key")
+@options.key
 @click.option("--ship", "winner", required=True, help="The variant that everybody gets from now.")
 @_changing
 def conclude(
@@ -230,7 +233,7 @@ def undo(reason: str, path: Path, *, as_json: bool) -> None:
 
 
 @experiment.command(epilog="Example: openfeature-triton experiment log nmt-indictrans3")
-@click.argument("key", required=False)
+@options.key_or_all
 @options.flags
 @options.as_json
 def log(key: str | None, path: Path, *, as_json: bool) -> None:
@@ -313,4 +316,4 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "all"
-    return "" if value is None else str(value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -22,7 +22,7 @@ _OK, _NONE = 0, 1
     epilog="Example: openfeature-triton explain --task nmt --language hi --targeting-key u1",
     short_help="Say why a request gets its variant, or none.",
 )
-@click.argument("key", required=False)
+@options.key_or_all
 @click.option("--context", "context_json", default="{}", help="The request's attributes, as JSON.")
 @click.option("--task", help="The task type; without KEY, its experiments are asked in order.")
 @click.option("--language", help="The request's language, BCP 47.")

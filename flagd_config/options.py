@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from openfeature_triton.flagd_config.registry_services import KnownService
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_FLAGS = "flags.json"
 
 
 class CouldNotRun(click.ClickException):
@@ -37,6 +40,22 @@ def _read_date(context: click.Context, option: click.Parameter, value: str | Non
     return seconds
 
 
+def _complete_key(context: click.Context, _: click.Parameter, start: str) -> list[str]:
+    """Give the experiments of the flag file that begin so, for a shell that completes."""
+    from openfeature_triton.flagd_config.edit import read_leniently
+    from openfeature_triton.flagd_config.errors import FlagFileError
+    from openfeature_triton.flagd_config.syntax import read_bytes
+
+    path = Path(context.params.get("path") or os.environ.get("OFT_FLAGS") or _FLAGS)
+    try:
+        found = read_leniently(path, read_bytes(path), "v3").experiments
+    except FlagFileError:
+        return []
+    return [key for key in found if key.startswith(start)]
+
+
+key = click.argument("key", shell_complete=_complete_key)
+key_or_all = click.argument("key", required=False, shell_complete=_complete_key)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 bucketing = click.option(
     "--bucketing",
@@ -64,7 +83,7 @@ flags = click.option(
     "--flags",
     "path",
     envvar="OFT_FLAGS",
-    default="flags.json",
+    default=_FLAGS,
     show_default=True,
     show_envvar=True,
     type=click.Path(path_type=Path),

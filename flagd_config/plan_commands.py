@@ -23,9 +23,11 @@ _KEYS = 100_000
     epilog="Example: openfeature-triton plan --against git:HEAD flags.json",
     short_help="Say who moves when a flag file is replaced.",
 )
-@click.argument("files", metavar="[OLD] NEW", nargs=-1, required=True)
+@click.argument("files", metavar="[OLD] NEW", nargs=-1, required=True, type=click.Path())
 @click.option("--against", metavar="FILE|git:COMMIT", help="The version that runs now, for OLD.")
-@click.option("--keys", "keys_path", help="A file of targeting keys, one in a line.")
+@click.option(
+    "--keys", "keys_path", type=click.Path(), help="A file of targeting keys, one in a line."
+)
 @click.option(
     "--count",
     default=_KEYS,
@@ -33,7 +35,9 @@ _KEYS = 100_000
     type=click.IntRange(1, 10_000_000),
     help="How many keys are made up without --keys.",
 )
-@click.option("--html", "html_path", help="Write the picture to this HTML file, too.")
+@click.option(
+    "--html", "html_path", type=click.Path(), help="Write the picture to this HTML file, too."
+)
 @options.registry
 @options.task_types
 @options.bucketing

@@ -63,7 +63,7 @@ def said(plan: MovePlan, forecasts: Sequence[Forecast], findings: Sequence[Findi
     """Give a line for each experiment that begins, ends, or is planned, and for each finding."""
     return [
         *map(_phase_line, plan.phases),
-        *(f"{each.key}: takes requests {each.after}, not {each.before}" for each in plan.dates),
+        *(f"{each.key}: takes requests {each.after} (was: {each.before})" for each in plan.dates),
         *(
             f"{order.key}: written in the order {', '.join(order.variants)} the split moves "
             f"{order.moved:.1%} of its keys, not {order.moved_as_written:.1%}"

@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, version
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any
 
 import click
@@ -184,3 +185,49 @@ class TestBrokenCommands:
         """A command that does not exist is a usage error."""
         assert command_line.main(["nope"]) == 2
         assert "No such command 'nope'" in capsys.readouterr().err
+
+
+def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+@pytest.mark.parametrize("name", ["lint", "plan", "explain", "experiment"])
+def test_each_command_has_an_example_and_json(name: str) -> None:
+    """The help ends in an example, and a script gets JSON."""
+    (entry_point,) = entry_points(group="openfeature_triton.commands", name=name)
+    command = entry_point.load()
+    group = command if isinstance(command, click.Group) else click.Group("all", {name: command})
+    found = dict(_commands(group, (name,) if group is command else ()))
+    assert found
+    for path, each in found.items():
+        assert (each.epilog or "").startswith(f"Example: openfeature-triton {path}"), path
+        assert "as_json" in {option.name for option in each.params}, path
+        assert each.help, path
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("openfeature-triton expe", "plain,experiment"),
+        ("openfeature-triton experiment sched", "plain,schedule"),
+        ("openfeature-triton experiment pause nm", "plain,nmt-indictrans3"),
+        ("openfeature-triton explain --bucketing ", "plain,v2\nplain,v3"),
+        ("openfeature-triton lint fl", "file,fl"),
+    ],
+)
+def test_a_shell_completes(words: str, expected: str) -> None:
+    """Commands, options, and the experiments of the flag file that the environment names."""
+    completed = _run(
+        _OPENFEATURE_TRITON_COMPLETE="bash_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=str(words.count(" ")),
+        OFT_FLAGS=str(example("nmt")),
+    )
+    assert completed.stdout.strip() == expected
