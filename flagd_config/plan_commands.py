@@ -70,7 +70,8 @@ def plan(
 
     from openfeature_triton.flagd_config.lint import lint_file
     from openfeature_triton.flagd_config.plan import default_keys, make_plan
-    from openfeature_triton.flagd_config.plan_picture import as_html, as_text
+    from openfeature_triton.flagd_config.plan_page import as_html
+    from openfeature_triton.flagd_config.plan_picture import as_text
 
     if len(files) != (1 if against else 2):
         raise click.UsageError("name OLD and NEW, or NEW and --against")

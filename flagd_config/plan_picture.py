@@ -1,9 +1,8 @@
-"""A plan as a picture in text, and as one HTML page that needs nothing else."""
+"""A plan as a picture in text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from openfeature_triton.flagd_config.errors import one_line
 from openfeature_triton.flagd_config.findings import Finding
@@ -12,12 +11,6 @@ from openfeature_triton.flagd_config.plan import MovePlan, PhaseChange, SliceMov
 
 _WIDTH = 40
 _MARKS = "█▓▒░▚▞▀▄"
-
-_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-.bar{display:flex;height:1.6rem;border-radius:4px;overflow:hidden;margin:.2rem 0}
-.bar span{overflow:hidden;white-space:nowrap;font-size:.8rem;padding:.2rem .4rem;color:#111}
-table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left}td.n{text-align:right}"""
-_COLOURS = ("#dfe3e8", "#8ecae6", "#ffb703", "#95d5b2", "#f4a6a6", "#cdb4db", "#ffd6a5", "#a3b18a")
 
 
 def as_text(
@@ -32,7 +25,7 @@ def as_text(
 
 
 def _slice_lines(each: SliceMoves) -> list[str]:
-    lines = [f"{each.task_type} {each.language or 'other languages'}: {_moved(each)}"]
+    lines = [f"{each.task_type} {each.language or 'other languages'}: {moved(each)}"]
     if not each.moves:
         return lines
     names = sorted({*each.before, *each.after})
@@ -44,7 +37,8 @@ def _slice_lines(each: SliceMoves) -> list[str]:
     return lines
 
 
-def _moved(each: SliceMoves) -> str:
+def moved(each: SliceMoves) -> str:
+    """Say how many move, against the least."""
     if not each.moves:
         return "nobody moves"
     return f"{each.moved:.2%} of the keys move; the least with these weights is {each.least:.2%}"
@@ -86,39 +80,3 @@ def _phase_line(phase: PhaseChange) -> str:
     if not after:
         return f"{key}: is no experiment any more (was in phase {before})"
     return f"{key}: opens a new phase, {after} after {before}; outcomes are analysed per phase"
-
-
-def as_html(
-    plan: MovePlan,
-    title: str,
-    forecasts: Sequence[Forecast] = (),
-    findings: Sequence[Finding] = (),
-) -> str:
-    """Give the same as one HTML page without scripts."""
-    parts = [f"<h1>{escape(title)}</h1>"]
-    for each in plan.slices:
-        language = escape(each.language or "other languages")
-        parts.append(f"<h2>{escape(each.task_type)} {language}</h2><p>{_moved(each)}</p>")
-        if each.moves:
-            names = sorted({*each.before, *each.after})
-            parts += [_html_bar(each.before, names), _html_bar(each.after, names)]
-            parts.append("<table>")
-            for move in each.moves:
-                parts.append(
-                    f"<tr><td class=n>{move.share:.2%}</td><td>{escape(move.before)} → "
-                    f"{escape(move.after)}</td></tr>"
-                )
-            parts.append("</table>")
-    parts += [f"<p>{escape(one_line(line))}</p>" for line in said(plan, forecasts, findings)]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
-
-
-def _html_bar(shares: Mapping[str, float], names: list[str]) -> str:
-    spans = (
-        f'<span style="width:{shares[name]:.4%};background:'
-        f'{_COLOURS[index % len(_COLOURS)]}">{escape(name)} {shares[name]:.1%}</span>'
-        for index, name in enumerate(names)
-        if name in shares
-    )
-    return f'<div class="bar">{"".join(spans)}</div>'
