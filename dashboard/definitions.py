@@ -16,16 +16,20 @@ from openfeature_triton.flagd_config.document import read_document
 from openfeature_triton.flagd_config.errors import FlagFileError
 from openfeature_triton.flagd_config.experiment import Experiment
 
-Status = Literal["running", "disabled", "removed", "unknown"]
+Status = Literal["running", "disabled", "concluded", "removed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The experiments of the flag file; None, and why, if it can't be read."""
+    """The experiments of the flag file; None, and why, if it can't be read.
+
+    `concluded` are the keys of those that are plain flags by now.
+    """
 
     source: str
     experiments: Mapping[str, Experiment] | None
     problem: str = ""
+    concluded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Definition:
     """What is known of an experiment; what is not is empty.
 
     `services` and `weights` are by variant, `text` is the canonical JSON. `phase` is the flag
-    file's, which may have no traffic yet. `status` is `removed` for a key that the flag file has
-    not, `unknown` without a file.
+    file's, which may have no traffic yet; `dates` say in words when it begins and ends by itself.
+    `status` is `removed` for a key that the flag file has not, `unknown` without a file.
     """
 
     key: str
@@ -48,6 +52,7 @@ class Definition:
     owner: str = ""
     hypothesis: str = ""
     phase: str = ""
+    dates: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
@@ -55,9 +60,10 @@ class Definition:
 def read_flags(path: str, bucketing: str = "v3") -> Flags:
     """Read the flag file; never raises FlagFileError, but says what is wrong."""
     try:
-        return Flags(path, read_document(path, bucketing=bucketing).experiments)
+        document = read_document(path, bucketing=bucketing)
     except FlagFileError as error:
         return Flags(path, None, str(error))
+    return Flags(path, document.experiments, concluded=frozenset(document.shipped))
 
 
 def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
@@ -65,6 +71,8 @@ def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
     if flags.experiments is not None and key in flags.experiments:
         return _from_flag(flags.experiments[key])
     status: Status = "unknown" if flags.experiments is None else "removed"
+    if key in flags.concluded:
+        status = "concluded"
     newest = next(reversed(tuple(phases)), None)
     return Definition(key, status) if newest is None else _from_phase(newest, status)
 
@@ -92,6 +100,7 @@ def _from_flag(experiment: Experiment) -> Definition:
         owner=str(experiment.metadata.get("owner", "")),
         hypothesis=str(experiment.metadata.get("hypothesis", "")),
         phase=experiment.phase,
+        dates=str(experiment.dates) if experiment.dates else "",
         metadata=dict(experiment.metadata),
         text=experiment.definition,
     )

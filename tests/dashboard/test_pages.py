@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from openfeature_triton.flagd_config.dates import Dates
+from openfeature_triton.flagd_config.life_cycle import conclude, schedule
 from openfeature_triton.hooks.histogram import bin_of, middle_ms
 from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.reading import Page
@@ -170,6 +172,24 @@ def test_the_list_can_be_narrowed_by_task_and_state(world: World) -> None:
     assert [row[0].split()[0] for row in page.table("Experiment")[1:]] == ["off"]
     assert "/?state=disabled" in page.links
     assert "No experiment is of this task" in _page(client.get("/?task=ner")).text
+
+
+def test_a_page_says_when_an_experiment_ends_by_itself(world: World) -> None:
+    """The dates that evaluators obey stand beside the status."""
+    world.record("e", [Outcome("new", 1.0)])
+    world.write_flags(e="ENABLED")
+    schedule(world.flags, "e", Dates(end=1_798_070_400), "")
+    page = world.client().get("/experiments/e").text
+    assert "<span>until 2026-12-24T00:00:00Z</span>" in page
+
+
+def test_a_concluded_experiment_is_not_called_removed(world: World) -> None:
+    """Its flag is still there, and sends everybody to the winner."""
+    world.record("e", [Outcome("new", 1.0)])
+    world.write_flags(e="ENABLED")
+    conclude(world.flags, "e", "new", "")
+    assert "Concluded" in world.client().get("/experiments/e").text
+    assert "Concluded" in world.client().get("/").text
 
 
 def test_a_broken_flag_file_costs_the_status_and_not_the_numbers(world: World) -> None:
