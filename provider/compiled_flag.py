@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,12 +11,13 @@ from typing import Any, NamedTuple
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagType, Reason
 
+from openfeature_triton.flagd_config.dates import take_dates
 from openfeature_triton.flagd_config.shipped import read_shipped
 from openfeature_triton.provider.forced import forced_branches
 from openfeature_triton.provider.guards import Guarded, guarded
 from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 from openfeature_triton.provider.rule_compiler import RuleCompiler
-from openfeature_triton.provider.rule_node import Attributes, Run, constant
+from openfeature_triton.provider.rule_node import Attributes, Node, Run, constant
 
 Metadata = Mapping[str, "bool | int | float | str"]
 NO_METADATA: Metadata = MappingProxyType({})
@@ -93,7 +96,7 @@ class CompiledFlag:
         if self.experiment:
             self._forced = forced_branches(self.key, targeting, bucketing)
         if self.by_task:
-            self.guarded = guarded(rule)
+            self.guarded = _guarded(targeting, rule, bucketing, self.key)
             names = rule.names
             self._wants_primary = PRIMARY in (str(targeting) if names is None else names)
 
@@ -151,6 +154,20 @@ class CompiledFlag:
         if result is True or result is False:
             result = "true" if result else "false"
         return self._outcomes.get(str(result)) or _unknown_variant(str(result))
+
+
+def _guarded(targeting: Any, rule: Node, bucketing: str, key: str) -> Guarded:
+    """The guards of a rule, also where dates stand around all of it."""
+    dates, undated = take_dates(targeting)
+    if not dates:
+        return guarded(rule)
+    found = guarded(RuleCompiler(key, bucketing).compile(undated))
+    run, start, end = found.run, dates.start or 0, dates.end or math.inf
+
+    def between(attributes: Attributes, targeting_key: str | None) -> Any:
+        return run(attributes, targeting_key) if start <= time.time() < end else None
+
+    return found._replace(run=between, split=None)
 
 
 def failure(code: ErrorCode, message: str) -> Outcome:
