@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from openfeature_triton.flagd_config import (
-    date_rules,
     document_rules,
     metadata_rules,
-    split_rules,
     targeting_rules,
     traffic_rules,
 )
@@ -25,19 +23,15 @@ from openfeature_triton.flagd_config.errors import (
     Place,
     RepeatedKeyError,
     UnreadableFileError,
-    one_line,
 )
 from openfeature_triton.flagd_config.evaluators import References
 from openfeature_triton.flagd_config.experiment import Experiment, is_experiment, read_experiment
 from openfeature_triton.flagd_config.findings import ERROR, Draft, Finding
+from openfeature_triton.flagd_config.flag_rules import check_rules
 from openfeature_triton.flagd_config.flag_shape import check_document, check_flag
 from openfeature_triton.flagd_config.json_values import check_values
-from openfeature_triton.flagd_config.positions import (
-    Position,
-    Positions,
-    json_positions,
-    yaml_positions,
-)
+from openfeature_triton.flagd_config.placing import find_positions, place_drafts, place_error
+from openfeature_triton.flagd_config.positions import json_positions
 from openfeature_triton.flagd_config.registry_services import KnownService
 from openfeature_triton.flagd_config.rules import RULES
 from openfeature_triton.flagd_config.syntax import decode, parse, read_bytes
@@ -80,7 +74,7 @@ def lint_file(path: str | Path, against: Against | None = None) -> Report:
     try:
         raw = read_bytes(path)
     except UnreadableFileError as error:
-        return Report(str(path), (_of_error(error, "unreadable", None),), could_not_run=True)
+        return Report(str(path), (place_error(error, "unreadable"),), could_not_run=True)
     yaml = Path(path).suffix.lower() in YAML_SUFFIXES
     return lint_text(raw, source=os.fspath(path), yaml=yaml, against=against)
 
@@ -94,28 +88,11 @@ def lint_text(
         lint.run(text)
     except MalformedFileError as error:
         rule = "duplicate-key" if isinstance(error, RepeatedKeyError) else "syntax"
-        return Report(source, (_of_error(error, rule, lint.positions(text)),))
+        return Report(source, (place_error(error, rule, text, yaml=yaml),))
     except FlagFileError as error:
-        return Report(source, (_of_error(error, "schema", lint.positions(text)),))
-    return Report(
-        source, lint.findings(text), len(lint.flags), tuple(in_order(lint.experiments).values())
-    )
-
-
-def _of_error(error: FlagFileError, rule_id: str, positions: Positions | None) -> Finding:
-    steps = error.args[0].steps
-    at = positions.of(steps) if positions else Position(1, 1)
-    return Finding(
-        rule_id,
-        RULES[rule_id].severity,
-        error.path,
-        error.line or at.line,
-        error.column or at.column,
-        error.flag_key,
-        error.json_path,
-        one_line(error.problem),
-        one_line(error.advice),
-    )
+        return Report(source, (place_error(error, "schema", text, yaml=yaml),))
+    experiments = tuple(in_order(lint.experiments).values())
+    return Report(source, lint.findings(text), len(lint.flags), experiments)
 
 
 class _Lint:
@@ -129,8 +106,6 @@ class _Lint:
         self._secrets: set[str] = set()
         self.flags: dict[str, Any] = {}
         self.experiments: list[Experiment] = []
-
-    # From the text to values
 
     def run(self, text: str | bytes) -> None:
         """Gather drafts; raises FlagFileError where nothing further can be said."""
@@ -202,8 +177,6 @@ class _Lint:
     def _add(self, drafts: Iterable[Draft]) -> None:
         self._drafts += drafts
 
-    # One flag
-
     def _read_flag(self, key: str, written: Any, references: References) -> dict[str, Any] | None:
         """Give a flag with its `$ref`s resolved, without the metadata that flagd refuses."""
         steps = ("flags", key)
@@ -223,41 +196,12 @@ class _Lint:
         return dict(flag)
 
     def _check_flag(self, key: str, flag: dict[str, Any]) -> None:
-        steps = ("flags", key)
         before = len(self._drafts)
-        self._add(targeting_rules.check_targeting_is_rule(flag, steps))
-        targeting = flag.get("targeting")
-        self._add(targeting_rules.check_rule_shape(targeting, (*steps, "targeting")))
-        self._add(document_rules.check_types(flag, steps))
-        self._add(split_rules.check_default(flag, steps))
-        self._add(split_rules.check_splits(flag, steps, self._against.bucketing))
-        self._add(split_rules.check_reach(flag, steps))
-        self._add(targeting_rules.check_conditions(flag, steps, self._task_types()))
+        self._add(check_rules(key, flag, self._against))
         if is_experiment(flag):
-            self._add(self._of_experiment(key, flag, steps))
             self._read_experiment(key, flag, since=before)
         if not self._has_errors(before):
             self._add(try_targeting(key, flag, self._against.bucketing))
-
-    def _task_types(self) -> tuple[str, ...]:
-        known = (service.task_type for service in (self._against.services or {}).values())
-        return tuple(dict.fromkeys((*self._against.task_types, *known)))
-
-    def _of_experiment(
-        self, key: str, flag: dict[str, Any], steps: tuple[str, str]
-    ) -> Iterator[Draft]:
-        metadata, where = flag["metadata"], (*steps, "metadata")
-        yield from document_rules.check_tags(key, flag, steps)
-        yield from split_rules.check_variants(flag, steps)
-        yield from split_rules.check_control(flag, steps)
-        yield from split_rules.check_number_of_splits(flag, steps)
-        yield from split_rules.check_planned_weights(flag, steps)
-        yield from metadata_rules.check_keys(metadata, where)
-        yield from metadata_rules.check_guardrails(metadata, where)
-        yield from date_rules.check_dates(flag, steps, self._against.now)
-        yield from metadata_rules.check_planned_requests(flag, steps)
-        if self._against.services is not None:
-            yield from traffic_rules.check_services(flag, self._against.services, steps)
 
     def _read_experiment(self, key: str, flag: dict[str, Any], since: int) -> None:
         place = self._place.at("flags", key)
@@ -270,47 +214,9 @@ class _Lint:
     def _has_errors(self, since: int) -> bool:
         return any(RULES[draft.rule_id].severity == ERROR for draft in self._drafts[since:])
 
-    # From drafts to findings
-
-    def positions(self, text: str | bytes) -> Positions | None:
-        """Give the positions, None for a text that has none."""
-        try:
-            decoded = decode(text, self._place)
-            parse(text, source=self._place.source, yaml=self._yaml)
-        except (FlagFileError, RecursionError):
-            return None
-        return yaml_positions(decoded) if self._yaml else json_positions(decoded)
-
     def findings(self, text: str | bytes) -> tuple[Finding, ...]:
-        """Give the findings with their lines, in the order of the lines."""
+        """Give what was found, with its lines; those of a clean text are not looked for."""
         if not self._drafts:
             return ()
-        decoded = decode(text, self._place)
-        positions = yaml_positions(decoded) if self._yaml else json_positions(decoded)
-        repeated = dict(positions.repeated)
-        found = [self._finding(draft, positions, repeated) for draft in self._drafts]
-        return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.line, each.column)))
-
-    def _finding(
-        self, draft: Draft, positions: Positions, repeated: Mapping[Any, Position]
-    ) -> Finding:
-        at = positions.of(draft.steps)
-        if draft.rule_id == "duplicate-key":
-            at = repeated.get(draft.steps, at)
-        place = self._place.at(*draft.steps)
-        return Finding(
-            draft.rule_id,
-            RULES[draft.rule_id].severity,
-            self._place.source,
-            at.line,
-            at.column,
-            None if place.flag_key is None else self._masked(place.flag_key),
-            self._masked(place.json_path),
-            self._masked(one_line(draft.problem)),
-            self._masked(one_line(draft.advice)),
-        )
-
-    def _masked(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
+        positions = find_positions(text, self._place, yaml=self._yaml)
+        return place_drafts(self._drafts, positions, self._place, self._secrets)

@@ -1,24 +1,16 @@
-"""Rules about an experiment's metadata: keys, types, guardrails, dates, and the plan's size."""
+"""Rules about an experiment's metadata: keys, types, guardrails."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from statistics import NormalDist
 from typing import Any
 
 from openfeature_triton.flagd_config.errors import shown
 from openfeature_triton.flagd_config.findings import Draft
-from openfeature_triton.flagd_config.split_rules import find_splits, weight_of
 
 Steps = tuple[str | int, ...]
-
-ALPHA, POWER = 0.05, 0.8
-ALWAYS_VALID = 1.68  # times as many as where one looks only at the end
-_SURE_RATE = (
-    0.999  # without a stated baseline, only what can't be reached even at this rate is said
-)
 
 
 def _is_text(value: Any) -> bool:
@@ -29,12 +21,14 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_positive(value: Any) -> bool:
+def is_positive(value: Any) -> bool:
+    """Whether a value is a number above 0, and not beyond all measure."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e15
 
 
-def _is_share(value: Any) -> bool:
-    return _is_positive(value) and value < 1
+def is_share(value: Any) -> bool:
+    """Whether a value is a number between 0 and 1."""
+    return is_positive(value) and value < 1
 
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -46,13 +40,13 @@ KEYS: Mapping[str, _Check] = {
     "unit": (lambda value: value in ("request", "user"), '"request" or "user"'),
     "priority": (_is_whole, "a whole number; the lowest is asked first"),
     "primary_metric": _TEXT,
-    "minimum_effect": (_is_positive, "a number above 0, such as 0.01"),
+    "minimum_effect": (is_positive, "a number above 0, such as 0.01"),
     "planned_requests": (
-        lambda value: _is_positive(value) and value == int(value),
+        lambda value: is_positive(value) and value == int(value),
         "a whole number above 0, such as 40000",
     ),
     "planned_weights": (_is_text, 'a text such as "control:50, treatment:50"'),
-    "baseline": (_is_share, "the rate expected of control, between 0 and 1"),
+    "baseline": (is_share, "the rate expected of control, between 0 and 1"),
     "guardrails": (_is_text, 'a text such as "error_rate:10%, latency_p95:20%"'),
     "lower_is_better": (_is_text, "names of metrics, separated by commas"),
     "owner": _TEXT,
@@ -145,38 +139,3 @@ def _is_margin(text: str) -> bool:
         return 0 < float(text.removesuffix("%")) < math.inf
     except ValueError:
         return False
-
-
-def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:
-    """Find a plan that is too small for the effect it wants to find.
-
-    n per arm = (z₁₋α/₂ + z_power)² · 2σ²/δ² · 1.68 (DESIGN, "Planner"), for success_rate and
-    error_rate, whose σ² = p(1 − p) follows from the baseline.
-    """
-    metadata = flag["metadata"]
-    effect: Any = metadata.get("minimum_effect")
-    planned: Any = metadata.get("planned_requests")
-    rate = metadata.get("primary_metric", "success_rate") in ("success_rate", "error_rate")
-    if not rate or not _is_share(effect) or not _is_positive(planned):
-        return
-    baseline: Any = metadata.get("baseline")
-    p = baseline if _is_share(baseline) else _SURE_RATE
-    normal = NormalDist()
-    z = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
-    per_arm = math.ceil(z**2 * 2 * p * (1 - p) / effect**2 * ALWAYS_VALID)
-    needed = math.ceil(per_arm / _smallest_share(flag))
-    if planned < needed:
-        yield Draft(
-            "planned-requests",
-            (*steps, "metadata", "planned_requests"),
-            f"{planned:,} requests are too few to find an effect of {effect:g}: "
-            f"{'' if baseline else 'even '}at a rate of {p:g} it takes {needed:,} with this split",
-            f"plan {needed:,} or more, or a larger `minimum_effect`",
-        )
-
-
-def _smallest_share(flag: Mapping[str, Any]) -> float:
-    splits = find_splits(flag)
-    weights = [weight_of(share) or 0 for share in splits[0].arguments] if splits else []
-    weights = [weight for weight in weights if weight > 0]
-    return min(weights) / sum(weights) if len(weights) > 1 else 0.5

@@ -215,3 +215,13 @@ def _until(terminal: int, end: bytes) -> bytes:
         assert select.select([terminal], [], [], until - time.monotonic())[0], said
         said += os.read(terminal, 1024)
     return said
+
+
+def test_lint_and_the_planner_agree(tmp_path: Path) -> None:
+    """What the planner says is enough for `lint`, and one request less is not."""
+    path = tmp_path / "flags.json"
+    assert _new(path, share="treatment=20%").exit_code == 0
+    planned = read_document(path).experiments["nmt-new"].metadata["planned_requests"]
+    fewer = f'"planned_requests": {int(planned) - 1}'
+    path.write_text(path.read_text().replace(f'"planned_requests": {planned}', fewer))
+    assert [each.rule_id for each in lint_file(path).findings] == ["planned-requests"]
