@@ -7,18 +7,15 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series, schema
 from openfeature_triton.hooks.spool import Spool
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
-
-CONTROL = Series("e", "p", "control", "control", "asr", "hi")
+from tests.spooling import CONTROL, arrived, open_recorder, until
 
 
 class Holding:
@@ -61,29 +58,6 @@ def server(holding: Holding) -> Iterator[ScriptedServer]:
         holding.release.set()
 
 
-def open_recorder(server: ScriptedServer, folder: Path, **settings: Any) -> Recorder:
-    """Make a recorder that writes often."""
-    quick = {"flush_s": 0.05, "spool_s": 0.02, "on_sigterm": False, "raw_points": False}
-    influx = {"url": server.url, "deadline_s": 0.2, "doubt_s": 0.5, **settings}
-    return Recorder.open(
-        RecorderSettings.model_validate({**quick, "spool": folder}),
-        InfluxSettings.model_validate(influx),
-    )
-
-
-def until(fact: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Wait until something is so."""
-    deadline_s = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.01)
-
-
-def arrived(server: ScriptedServer) -> float:
-    """How many outcomes the server has been told of."""
-    return server.total(schema.LIGHT, schema.REQUESTS)
-
-
 def spools(folder: Path) -> list[Path]:
     """The spool files that are left."""
     return list(folder.glob("*.spool"))
@@ -93,7 +67,7 @@ def test_an_abandoned_request_that_is_stored_late_undoes_nothing(
     server: ScriptedServer, holding: Holding, tmp_path: Path
 ) -> None:
     """The newest value is sent once more, when the server may be done with the old one."""
-    recorder = open_recorder(server, tmp_path)
+    recorder = open_recorder(server.url, tmp_path, doubt_s=0.5)
     recorder.record(CONTROL, 10.0)
     until(lambda: recorder.stats().delivery.failed_requests)
     recorder.record(CONTROL, 10.0)
@@ -115,7 +89,7 @@ def test_a_killed_sender_s_request_that_is_stored_late_undoes_nothing(
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        recorder = open_recorder(server, tmp_path, deadline_s=60)
+        recorder = open_recorder(server.url, tmp_path, deadline_s=60)
         recorder.record(CONTROL, 10.0)
         os.read(told, 1)
         for _ in range(4):
@@ -127,7 +101,7 @@ def test_a_killed_sender_s_request_that_is_stored_late_undoes_nothing(
     until(lambda: Spool(path, 2**20).backlog().outcomes == 5)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    adopter = open_recorder(server, tmp_path)
+    adopter = open_recorder(server.url, tmp_path, doubt_s=0.5)
     adopter.evaluated("e", "control", "SPLIT", "", 1.0)
     until(lambda: arrived(server) == 5)
     holding.let_go()
@@ -143,7 +117,7 @@ def test_what_close_can_not_wait_for_is_left_to_the_next_process(
     server: ScriptedServer, holding: Holding, tmp_path: Path
 ) -> None:
     """All is delivered, so close says so at once; what is in doubt stays in the spool."""
-    first = open_recorder(server, tmp_path, doubt_s=60)
+    first = open_recorder(server.url, tmp_path, doubt_s=60)
     first.record(CONTROL, 10.0)
     until(lambda: first.stats().delivery.failed_requests)
     first.record(CONTROL, 10.0)
@@ -154,7 +128,7 @@ def test_what_close_can_not_wait_for_is_left_to_the_next_process(
     holding.let_go()
     assert arrived(server) == 1
     _end_doubt(*spools(tmp_path))
-    second = open_recorder(server, tmp_path)
+    second = open_recorder(server.url, tmp_path, doubt_s=0.5)
     second.evaluated("e", "control", "SPLIT", "", 1.0)
     until(lambda: arrived(server) == 2)
     until(lambda: len(spools(tmp_path)) == 1)

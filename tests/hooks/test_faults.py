@@ -7,13 +7,9 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,14 +18,7 @@ from openfeature_triton.hooks.forwarding import ForwardingSink
 from openfeature_triton.hooks.influx_writer import Answer, Verdict
 from openfeature_triton.hooks.sender import delay_s
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
-
-CONTROL = Series("e", "p", "control", "control", "asr", "hi")
-QUICK: dict[str, Any] = {
-    "flush_s": 0.05,
-    "spool_s": 0.02,
-    "on_sigterm": False,
-    "raw_points": False,
-}
+from tests.spooling import CONTROL, QUICK, adopt, arrived, open_recorder, script, until
 
 
 @pytest.fixture
@@ -37,25 +26,6 @@ def server() -> Iterator[ScriptedServer]:
     """Stands for InfluxDB."""
     with scripted_server() as running:
         yield running
-
-
-def open_recorder(url: str, folder: Path, **settings: Any) -> Recorder:
-    """Make a recorder that writes often."""
-    given = RecorderSettings.model_validate({**QUICK, "spool": folder, **settings})
-    return Recorder.open(given, InfluxSettings(url=url, deadline_s=0.3, doubt_s=3))
-
-
-def until(fact: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Wait until something is so."""
-    deadline_s = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.01)
-
-
-def arrived(server: ScriptedServer) -> float:
-    """How many outcomes the server has been told of."""
-    return server.total(schema.LIGHT, schema.REQUESTS)
 
 
 def test_a_refusing_server_that_returns_gets_all(tmp_path: Path) -> None:
@@ -207,35 +177,6 @@ def test_foreign_tag_values_cost_no_outcome(server: ScriptedServer, tmp_path: Pa
     assert stats.delivered == 100_000 + len(odd)
     assert len(server.points) < 10_000
     assert not stats.delivery.dead_letters
-
-
-def script(folder: Path, url: str, body: str) -> subprocess.Popen[str]:
-    """Run a program that has a recorder."""
-    head = f"""
-        import os, resource, signal, sys, time
-        from pathlib import Path
-        from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series
-        recorder = Recorder.open(
-            RecorderSettings(flush_s=0.05, spool_s=0.02, raw_points=False, close_s=2,
-                             spool=Path({str(folder)!r})),
-            InfluxSettings(url={url!r}, deadline_s=1),
-        )
-        CONTROL = Series("e", "p", "control", "control", "asr", "hi")
-    """
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(body)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def adopt(server: ScriptedServer, folder: Path, count: float) -> Recorder:
-    """Let another process's recorder deliver what is left, until so many have arrived."""
-    recorder = open_recorder(server.url, folder)
-    recorder.evaluated("e", "control", "SPLIT", "", 1.0)
-    until(lambda: arrived(server) == count)
-    recorder.close()
-    return recorder
 
 
 @pytest.mark.parametrize("is_up", [True, False])
