@@ -1,7 +1,14 @@
-"""Influx writer: one request to InfluxDB at a time, and what became of it. Raises nothing."""
+"""Influx writer: one request to InfluxDB at a time, and what became of it. Raises nothing.
+
+What a first request would import is imported with this module and with the first writer, by the
+caller's thread: a child that is forked while the sender's thread imports would wait for the
+import's lock for ever.
+"""
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - which a connection to a host's name would import
+import gzip  # noqa: F401 - which the client would import
 import json
 import re
 import socket
@@ -144,6 +151,7 @@ class InfluxWriter:
         self._settings = settings
         self._token: str | None = None
         self._client: Any = None
+        InfluxDBClient(settings.url, "").close()  # for what it imports
 
     def write(self, bucket: str, lines: Sequence[str], timeout_s: float) -> Answer:
         """Send lines to a bucket; gives what InfluxDB made of them."""

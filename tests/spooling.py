@@ -66,7 +66,10 @@ def script(folder: Path, url: str, body: str) -> subprocess.Popen[str]:
     """Run a program that has a recorder."""
     head = HEAD.format(folder=str(folder), url=url)
     return subprocess.Popen(
-        [sys.executable, "-c", head + textwrap.dedent(body)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", head + textwrap.dedent(body)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
