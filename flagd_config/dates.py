@@ -50,6 +50,8 @@ class Dates:
 
     def overlap(self, other: Dates) -> bool:
         """Whether some moment is between both."""
+        if not self or not other:
+            return self.are_possible and other.are_possible
         return self.within(other).are_possible
 
     def within(self, other: Dates) -> Dates:

@@ -12,6 +12,7 @@ import click
 from openfeature_triton.flagd_config import options
 from openfeature_triton.flagd_config.new_commands import new
 from openfeature_triton.flagd_config.options import CouldNotRun, make_against, plainly
+from openfeature_triton.flagd_config.progress import progress
 
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.audit import Entry
@@ -26,10 +27,15 @@ def _reading(function: F) -> F:
     return options.flags(options.bucketing(options.as_json(function)))
 
 
-def _changing(function: F) -> F:
+def _editing(function: F) -> F:
     """Add what each command takes that edits the file."""
     reason = click.option("--reason", default="", help="Why; kept in the audit log.")
-    return reason(_reading(options.registry(function)))
+    return reason(_reading(function))
+
+
+def _changing(function: F) -> F:
+    """Add what each command takes that may send requests to a service, and so looks for it."""
+    return _editing(options.registry(function))
 
 
 @click.group(
@@ -90,8 +96,18 @@ def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
     click.echo(table([*rows, *said]))
 
 
-def _step(command: str, meaning: str, *, dated: bool = False) -> None:
-    """Make the command of one step of the life cycle."""
+def _dates(function: F) -> F:
+    """Add from when until when requests are taken."""
+    return options.start(options.end(function))
+
+
+def _starting(function: F) -> F:
+    """Add what `start` takes."""
+    return _changing(_dates(function))
+
+
+def _step(command: str, meaning: str, takes: Callable[[Any], Any] = _editing) -> None:
+    """Make the command of one step of the life cycle; to end one, no registry need be there."""
 
     def run(
         *,
@@ -99,36 +115,31 @@ def _step(command: str, meaning: str, *, dated: bool = False) -> None:
         path: Path,
         reason: str,
         bucketing: str,
-        registry: str | None,
         as_json: bool,
+        registry: str | None = None,
         start: int | None = None,
         end: int | None = None,
     ) -> None:
         from openfeature_triton.flagd_config.dates import Dates
         from openfeature_triton.flagd_config.life_cycle import step
 
-        with plainly(path):
+        with plainly(path), progress("checking"):
             against, dates = make_against(registry, bucketing), Dates(start, end)
             made = step(path, key, command, reason, against, dates=dates)
         _say(made, as_json=as_json)
 
-    example = " --end 2026-12-24T09:00:00Z" if dated else " --reason why"
+    example = "--end 2026-12-24T09:00:00Z" if takes is _starting else "--reason why"
     made = experiment.command(
         command,
         help=meaning,
-        epilog=f"Example: openfeature-triton experiment {command} nmt-indictrans3{example}",
+        epilog=f"Example: openfeature-triton experiment {command} nmt-indictrans3 {example}",
     )
-    made(options.key(_changing(_dates(run) if dated else run)))
+    made(options.key(takes(run)))
 
 
-def _dates(function: F) -> F:
-    """Add from when until when requests are taken."""
-    return options.start(options.end(function))
-
-
-_step("start", "Let a draft take requests, at once or between dates.", dated=True)
+_step("start", "Let a draft take requests, at once or between dates.", _starting)
 _step("pause", "Send everybody to their own service for a while.")
-_step("resume", "Let a paused experiment take requests again, split as before.")
+_step("resume", "Let a paused experiment take requests again, split as before.", _changing)
 _step("stop", "End an experiment without a winner.")
 _step("cancel", "Give an experiment up.")
 
@@ -160,7 +171,7 @@ def schedule(
 
     if start is None and end is None:
         raise click.UsageError("name --start, --end or both")
-    with plainly(path):
+    with plainly(path), progress("checking"):
         made = change(path, key, Dates(start, end), reason, make_against(registry, bucketing))
     _say(made, as_json=as_json)
 
@@ -185,7 +196,7 @@ def ramp(
     from openfeature_triton.flagd_config.life_cycle import ramp as change
     from openfeature_triton.flagd_config.ramp import read_shares
 
-    with plainly(path):
+    with plainly(path), progress("checking"):
         wanted = read_shares(shares)
         made = change(path, key, wanted, reason, make_against(registry, bucketing))
     _say(made, as_json=as_json)
@@ -214,7 +225,7 @@ def conclude(
     """
     from openfeature_triton.flagd_config.life_cycle import conclude as change
 
-    with plainly(path):
+    with plainly(path), progress("checking"):
         made = change(path, key, winner, reason, make_against(registry, bucketing))
     _say(made, as_json=as_json)
 

@@ -22,6 +22,10 @@ _EXAMPLE = (
 )
 
 
+_RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_SIZE = click.FloatRange(0, min_open=True)
+
+
 @click.command(epilog=_EXAMPLE)
 @click.argument("key", required=False)
 @click.option("--task", help="The task type, e.g. nmt.")
@@ -33,15 +37,15 @@ _EXAMPLE = (
 @click.option("--share", "shares", metavar="NAME=SHARE%", multiple=True, help="Else all the same.")
 @click.option("--unit", type=click.Choice(["request", "user"]), help="What a targeting key names.")
 @click.option("--metric", help="The primary metric: success_rate, error_rate, latency or your own.")
-@click.option("--baseline", type=click.FloatRange(0, 1), help="The rate expected of control.")
+@click.option("--baseline", type=_RATE, help="The rate expected of control.")
 @click.option(
     "--deviation",
-    type=click.FloatRange(0, min_open=True),
+    type=_SIZE,
     help="Of no rate, the standard deviation of one request (for latency, of its logarithm).",
 )
 @click.option(
     "--minimum-effect",
-    type=click.FloatRange(0, min_open=True),
+    type=_SIZE,
     help="The smallest effect worth finding, in the metric's unit; of latency, a share.",
 )
 @click.option("--planned-requests", type=click.IntRange(1), help="Else the planner says it.")
@@ -147,7 +151,7 @@ def _plan(
     if said["planned_requests"] is not None:
         return baseline, said["planned_requests"]
     if metric in RATES:
-        baseline = spread = _ask_number(baseline, "--baseline", f"{metric} of control today")
+        baseline = spread = _ask_number(baseline, "--baseline", f"{metric} of control today", _RATE)
     else:
         spread = _ask_number(said["deviation"], "--deviation", "Standard deviation of one request")
     return baseline, plan_requests(metric, effect, spread, weights)
@@ -165,12 +169,14 @@ def _ask(given: str | None, option: str, question: str, default: str | None = No
     return default
 
 
-def _ask_number(given: float | None, option: str, question: str) -> float:
+def _ask_number(
+    given: float | None, option: str, question: str, kind: click.FloatRange = _SIZE
+) -> float:
     if given is not None:
         return given
     if not sys.stdin.isatty():
         raise click.UsageError(f"{option} is missing")
-    answer: float = click.prompt(question, type=float, err=True)
+    answer: float = click.prompt(question, type=kind, err=True)
     return answer
 
 

@@ -79,6 +79,13 @@ def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Dr
     effect: Any = metadata.get("minimum_effect")
     planned: Any = metadata.get("planned_requests")
     rate = metadata.get("primary_metric", "success_rate") in ("success_rate", "error_rate")
+    if rate and is_positive(effect) and not is_share(effect):
+        yield Draft(
+            "metadata-type",
+            (*steps, "metadata", "minimum_effect"),
+            f"a rate lies between 0 and 1, and can't change by {effect:g}",
+            f"percent? Write {effect / 100:g}",
+        )
     if not rate or not is_share(effect) or not is_positive(planned):
         return
     baseline: Any = metadata.get("baseline")

@@ -44,7 +44,7 @@ def read_services(url: str) -> Mapping[str, KnownService]:
             rows = connection.execute(select(*wanted).select_from(table("services"))).mappings()
             found = [KnownService(**{**row, "published": bool(row["published"])}) for row in rows]
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        cause = getattr(error, "orig", None) or type(error).__name__
+        cause = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
         raise RegistryUnreadableError(
             f"the registry cannot be read ({cause}) — check OFT_REGISTRY or --registry"
         ) from None

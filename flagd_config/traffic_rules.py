@@ -14,21 +14,39 @@ Steps = tuple[str | int, ...]
 
 def check_overlaps(experiments: Mapping[str, Experiment]) -> Iterator[Draft]:
     """Find running experiments that want the same requests; given in the order they are asked."""
-    by_task: dict[str, list[Experiment]] = {}
+    by_task: dict[str, _Asked] = {}
     for each in experiments.values():
         if not each.enabled:
             continue
-        first = next((e for e in by_task.get(each.task_type, []) if _overlap(e, each)), None)
+        asked = by_task.setdefault(each.task_type, _Asked())
+        first = asked.first_on_the_traffic_of(each)
         if first is not None:
             yield _overlapping(first, each)
-        by_task.setdefault(each.task_type, []).append(each)
+        asked.add(each)
 
 
-def _overlap(one: Experiment, other: Experiment) -> bool:
-    if not one.dates.overlap(other.dates):
-        return False
-    both = {*one.languages} & {*other.languages}
-    return bool(both) or not one.languages or not other.languages
+class _Asked:
+    """The experiments of a task that are asked so far, found by their languages."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[int, Experiment]] = []
+        self._by_language: dict[str, list[tuple[int, Experiment]]] = {}
+
+    def add(self, experiment: Experiment) -> None:
+        placed = (len(self._all), experiment)
+        self._all.append(placed)
+        for language in experiment.languages or ("",):
+            self._by_language.setdefault(language, []).append(placed)
+
+    def first_on_the_traffic_of(self, experiment: Experiment) -> Experiment | None:
+        """Give the first that takes requests in a language of its, at the same time."""
+        groups = [self._by_language.get(each, []) for each in (*experiment.languages, "")]
+        firsts = [
+            next((each for each in group if each[1].dates.overlap(experiment.dates)), None)
+            for group in (groups if experiment.languages else [self._all])
+        ]
+        found = min(filter(None, firsts), key=lambda each: each[0], default=None)
+        return None if found is None else found[1]
 
 
 def _overlapping(first: Experiment, second: Experiment) -> Draft:

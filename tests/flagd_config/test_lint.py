@@ -119,6 +119,7 @@ BREAKS: list[tuple[str, Callable[[dict[str, Any], dict[str, Any]], object]]] = [
     ("metadata-key", lambda _, f: f["metadata"].update(ownr="translation")),
     ("metadata-type", lambda _, f: f["metadata"].update(planned_requests="many")),
     ("metadata-type", lambda _, f: f["metadata"].pop("task_type")),
+    ("metadata-type", lambda _, f: f["metadata"].update(minimum_effect=5)),
     ("guardrails", lambda _, f: f["metadata"].update(guardrails="error_rate=10%")),
     ("dates", lambda _, f: f["metadata"].update(start="tomorrow")),
     ("dates", lambda _, f: f["metadata"].update(start="2026-12-02", end="2026-12-01")),

@@ -117,6 +117,8 @@ def test_a_file_without_flags_gets_its_first(tmp_path: Path, name: str) -> None:
         ({"start": "2036-01-02", "end": "2036-01-01"}, "[dates]"),
         ({"end": "soon"}, "no date"),
         ({"minimum_effect": "0"}, "--minimum-effect"),
+        ({"minimum_effect": "5"}, "percent?"),
+        ({"baseline": "95"}, "--baseline"),
     ],
 )
 def test_what_would_not_lint_clean_is_not_written(
