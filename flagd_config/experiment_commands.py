@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,6 @@ from openfeature_triton.flagd_config.progress import progress
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.audit import Entry
     from openfeature_triton.flagd_config.document import Document
-    from openfeature_triton.flagd_config.experiment import Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,16 +59,15 @@ experiment.add_command(new)
 @_reading
 def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
     """List the experiments of a flag file, and where each is in its life."""
+    from openfeature_triton.flagd_config.experiment_view import HEADING, described, row
+    from openfeature_triton.flagd_config.tables import table
+
     document = _read(path, bucketing)
-    found = [_described(each) for each in document.experiments.values()]
+    found = [described(each) for each in document.experiments.values()]
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    from openfeature_triton.flagd_config.tables import table
-
-    rows = [_row(each) for each in found]
-    heading = ("experiment", "status", "task", "languages", "weights", "dates")
-    click.echo(table([heading, *rows]) if rows else f"{path}: no experiments")
+    click.echo(table([HEADING, *map(row, found)]) if found else f"{path}: no experiments")
     for error in document.refused:
         click.echo(f"left out: {error}", err=True)
 
@@ -79,21 +77,20 @@ def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
 @_reading
 def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
     """Show one experiment: status, services, weights, dates, phase and metadata."""
+    from openfeature_triton.flagd_config.experiment_view import described, shown
+    from openfeature_triton.flagd_config.tables import table
+
     document = _read(path, bucketing)
     found = document.experiments.get(key)
     if found is None:
         raise CouldNotRun(_missing(path, document, key))
-    described = _described(found)
+    about, metadata = described(found), dict(found.metadata)
     if as_json:
-        click.echo(json.dumps({**described, "metadata": dict(found.metadata)}, indent=2))
+        click.echo(json.dumps({**about, "metadata": metadata}, indent=2))
         return
-    from openfeature_triton.flagd_config.tables import table
-
-    rows = [(name, _shown(value)) for name, value in described.items() if value is not None]
-    said = [
-        (name, _shown(value)) for name, value in found.metadata.items() if name not in described
-    ]
-    click.echo(table([*rows, *said]))
+    all_known = {**about, **{name: metadata[name] for name in metadata if name not in about}}
+    rows = [(name, shown(value)) for name, value in all_known.items() if value is not None]
+    click.echo(table(rows))
 
 
 def _dates(function: F) -> F:
@@ -287,44 +284,3 @@ def _say(made: Entry, *, as_json: bool) -> None:
         return
     click.echo(f"{made.command} {made.experiment}: done; take it back by: experiment undo")
     click.echo(made.diff)
-
-
-def _described(found: Experiment) -> dict[str, Any]:
-    from openfeature_triton.flagd_config.dates import iso
-    from openfeature_triton.flagd_config.life_cycle import status
-
-    dates = found.dates
-    return {
-        "experiment": found.key,
-        "status": status(found),
-        "task_type": found.task_type,
-        "languages": list(found.languages),
-        "control": found.control,
-        "services": dict(found.services),
-        "weights": dict(found.weights),
-        "start": None if dates.start is None else iso(dates.start),
-        "end": None if dates.end is None else iso(dates.end),
-        "phase": found.phase,
-    }
-
-
-def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
-    weights = ", ".join(f"{name} {weight}" for name, weight in each["weights"].items())
-    dates = [f"{name} {each[name]}" for name in ("start", "end") if each[name]]
-    languages = ", ".join(each["languages"]) or "all"
-    return (
-        each["experiment"],
-        each["status"],
-        each["task_type"],
-        languages,
-        weights,
-        ", ".join(dates),
-    )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "all"
-    return value if isinstance(value, str) else json.dumps(value)

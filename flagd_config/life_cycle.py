@@ -86,7 +86,12 @@ def step(
 def schedule(
     path: Path, key: str, dates: Dates, reason: str, against: Against = _PLAINLY
 ) -> audit.Entry:
-    """Set from when until when an experiment takes requests; a date of None stays as it is."""
+    """Set from when until when an experiment takes requests; a date of None stays as it is.
+
+    Raises LifeCycleError without a date.
+    """
+    if not dates:
+        raise LifeCycleError(Place(str(path)).at("flags", key), "no date is named", "name one")
 
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
         _set_dates(path, text, experiment, rule, dates)
