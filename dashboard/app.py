@@ -126,6 +126,7 @@ def _add_formats(app: Flask) -> None:
     for shown in (formats.count, formats.percent, formats.decimals, formats.number, formats.minute):
         app.add_template_filter(shown)
     app.add_template_filter(formats.ago)
+    app.add_template_filter(formats.short_percent)
     app.add_template_filter(formats.metric_name)
     app.add_template_filter(formats.days_left)
     app.add_template_filter(formats.pretty)

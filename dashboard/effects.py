@@ -1,11 +1,11 @@
-"""Effects: the rows of the table that compares a variant with control, and their small bars."""
+"""Effects: the rows of the table that compares a variant with control, in words and numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from openfeature_triton.dashboard.developments import LanguageEffect
+from openfeature_triton.dashboard.bars import Bar, bar_of, scale_of
 from openfeature_triton.dashboard.formats import NOTHING, decimals, metric_name, number, percent
 from openfeature_triton.dashboard.statistics import (
     Effect,
@@ -13,12 +13,8 @@ from openfeature_triton.dashboard.statistics import (
     MetricResult,
     VariantResult,
 )
-from openfeature_triton.dashboard.statistics.always_valid import ALPHA
-from openfeature_triton.dashboard.statistics.rollups import RATES
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES
 from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, WORSE
-
-MIN_SCALE, MAX_SCALE = 0.02, 0.6
-"""Between which shares of control the ends of all bars of a table lie."""
 
 _NAMES = {
     "success_rate": "Success rate",
@@ -31,17 +27,6 @@ _NAMES = {
 _WORDS = {BETTER: "better", WORSE: "worse", UNDECIDED: "no difference shown"}
 _SYMBOLS = {BETTER: "▲", WORSE: "▼", UNDECIDED: "·"}
 _GUARDED = {"harmed": "harmed", "safe": "safe", "unknown": "not known yet"}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """Where an interval lies on a scale of 0 to 100, no difference at 50; cut ends are marked."""
-
-    low: float
-    value: float
-    high: float
-    cut_low: bool
-    cut_high: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,99 +58,79 @@ class Comparison:
     fixed: str
 
 
-def comparisons(
-    results: Iterable[VariantResult], units: Mapping[str, str], *, is_broken: bool = False
-) -> tuple[Comparison, ...]:
-    """Give each variant's table; under a broken split no row says better or worse."""
-    return tuple(_comparison(each, units, is_broken=is_broken) for each in results)
-
-
 @dataclass(frozen=True, slots=True)
-class ForestRow:
-    """One variant in one language, as the forest shows it."""
+class Table:
+    """What all rows of a table share; under a broken split none says better or worse."""
 
-    language: str
-    variant: str
-    row: Row
-
-
-def forest(
-    effects: Sequence[LanguageEffect], *, is_broken: bool = False
-) -> tuple[float, tuple[ForestRow, ...]]:
-    """Give the scale of the bars, and a row per language and variant."""
-    scale = _scale([each.result for each in effects])
-    rows = []
-    for each in effects:
-        is_sure = each.p_value <= ALPHA
-        result = each.result if is_sure else replace(each.result, state=UNDECIDED)
-        row = _row(result, each.result.metric, scale, {}, None, is_broken=is_broken)
-        rows.append(ForestRow(each.language, each.variant, row))
-    return scale, tuple(rows)
+    primary: str
+    scale: float
+    units: Mapping[str, str] = field(default_factory=dict)
+    guards: Mapping[str, GuardrailResult] = field(default_factory=dict)
+    is_broken: bool = False
+    of_users: bool = False
 
 
-def _comparison(result: VariantResult, units: Mapping[str, str], *, is_broken: bool) -> Comparison:
-    scale = _scale(result.metrics)
-    guards = {each.guardrail.metric: each for each in result.guardrails}
-    rows = tuple(
-        _row(
-            each, result.primary.metric, scale, units, guards.get(each.metric), is_broken=is_broken
-        )
-        for each in result.metrics
-        if each.control is not None or each.treatment is not None
-    )
-    return Comparison(result.variant, scale, rows, _fixed(result.primary))
-
-
-def _row(
-    metric: MetricResult,
-    primary: str,
-    scale: float,
+def comparisons(
+    results: Iterable[VariantResult],
     units: Mapping[str, str],
-    guard: GuardrailResult | None,
     *,
-    is_broken: bool,
-) -> Row:
-    is_primary = metric.metric == primary
-    state = UNDECIDED if is_broken else metric.state
+    is_broken: bool = False,
+    of_users: bool = False,
+) -> tuple[Comparison, ...]:
+    """Give each variant's table.
+
+    Args:
+        results: what the statistics say of each.
+        units: of the custom metrics.
+        is_broken: whether the split is.
+        of_users: whether users were compared, so that latency is a plain mean.
+    """
+    found = []
+    for each in results:
+        table = Table(
+            primary=each.primary.metric,
+            scale=scale_of(metric.effect for metric in each.metrics),
+            units=units,
+            guards={guard.guardrail.metric: guard for guard in each.guardrails},
+            is_broken=is_broken,
+            of_users=of_users,
+        )
+        rows = tuple(
+            row(metric, table)
+            for metric in each.metrics
+            if metric.control is not None or metric.treatment is not None
+        )
+        found.append(Comparison(each.variant, table.scale, rows, _fixed(each.primary)))
+    return tuple(found)
+
+
+def row(metric: MetricResult, table: Table) -> Row:
+    """Give one metric's row."""
+    is_primary, guard = metric.metric == table.primary, table.guards.get(metric.metric)
+    state = UNDECIDED if table.is_broken else metric.state
     has_direction = is_primary or guard is not None or metric.metric in _NAMES
-    effect = metric.effect
+    word = "not to be trusted" if table.is_broken else _word(metric, has_direction=has_direction)
     return Row(
         metric=metric.metric,
-        name=_NAMES.get(metric.metric, metric_name(metric.metric)),
-        unit=_unit(metric.metric, units),
+        name=_name(metric.metric, of_users=table.of_users),
+        unit=_unit(metric.metric, table.units),
         control=_value(metric, metric.control),
         treatment=_value(metric, metric.treatment),
-        delta=_signed(effect.relative),
-        interval=_interval(effect),
-        bar=_bar(effect, scale),
+        delta=_signed(metric.effect.relative, _places(metric.effect)),
+        interval=_interval(metric.effect),
+        bar=bar_of(metric.effect, table.scale),
         state=state if has_direction else UNDECIDED,
-        word="not to be trusted" if is_broken else _word(metric, has_direction=has_direction),
+        word=word,
         symbol=_SYMBOLS[state] if has_direction else "·",
         is_primary=is_primary,
-        guardrail=_guardrail(guard, is_broken=is_broken),
+        guardrail=_guardrail(guard, is_broken=table.is_broken),
     )
 
 
-def _scale(metrics: Sequence[MetricResult]) -> float:
-    """The second widest interval fits, so one that is not yet known does not flatten the others."""
-    ends = sorted(
-        max(abs(each.effect.relative_low), abs(each.effect.relative_high))
-        for each in metrics
-        if each.effect.relative_low is not None and each.effect.relative_high is not None
-    )
-    widest = ends[-2] if len(ends) > 2 else ends[-1] if ends else MIN_SCALE
-    return min(max(widest * 1.1, MIN_SCALE), MAX_SCALE)
-
-
-def _bar(effect: Effect, scale: float) -> Bar | None:
-    if effect.relative is None or effect.relative_low is None or effect.relative_high is None:
-        return None
-
-    def place(share: float) -> float:
-        return round(50 + 50 * min(max(share / scale, -1.0), 1.0), 2)
-
-    low, high = effect.relative_low, effect.relative_high
-    return Bar(place(low), place(effect.relative), place(high), low < -scale, high > scale)
+def _name(metric: str, *, of_users: bool) -> str:
+    if of_users and metric == LATENCY:
+        return "Latency, mean"
+    return _NAMES.get(metric, metric_name(metric))
 
 
 def _value(metric: MetricResult, value: float | None) -> str:
@@ -183,19 +148,25 @@ def _unit(metric: str, units: Mapping[str, str]) -> str:
     return "" if unit in metric else unit
 
 
-def _signed(share: float | None) -> str:
+def _signed(share: float | None, places: int = 1) -> str:
     if share is None:
         return NOTHING
-    text = percent(abs(share), 1 if abs(share) < 1 else 0)
-    return (
-        text if text.startswith(("0.0\u00a0", "0\u00a0")) else f"{'+' if share > 0 else '−'}{text}"
-    )
+    text = percent(abs(share), places if abs(share) < 1 else 0)
+    is_nothing = not text.rstrip("\u00a0%").strip("0.")
+    return text if is_nothing else f"{'+' if share > 0 else '−'}{text}"
 
 
 def _interval(effect: Effect) -> str:
     if effect.relative_low is None or effect.relative_high is None:
         return "no interval yet"
-    return f"{_signed(effect.relative_low)} to {_signed(effect.relative_high)}"
+    places = _places(effect)
+    return f"{_signed(effect.relative_low, places)} to {_signed(effect.relative_high, places)}"
+
+
+def _places(effect: Effect) -> int:
+    """One decimal of a percent, or two where one would hide that the interval holds no 0."""
+    ends = effect.relative_low or 0.0, effect.relative_high or 0.0
+    return 2 if 0 < min(map(abs, ends)) < 0.0005 and ends[0] * ends[1] > 0 else 1
 
 
 def _word(metric: MetricResult, *, has_direction: bool) -> str:

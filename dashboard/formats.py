@@ -23,6 +23,12 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return NOTHING if share is None else f"{100 * share:.{decimals}f}\u00a0%"
 
 
+def short_percent(share: float) -> str:
+    """0.5 → 50 %, 0.125 → 12.5 %: a weight, as somebody wrote it."""
+    whole = abs(100 * share - round(100 * share)) < 0.05
+    return percent(share, 0 if whole else 1)
+
+
 def decimals(values: Iterable[float | None]) -> int:
     """Say how many decimals give each of these numbers three digits or more, at most three."""
     sizes = [abs(value) for value in values if value]

@@ -11,7 +11,8 @@ from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
 from openfeature_triton.dashboard.definitions import Flags, read_flags
-from openfeature_triton.dashboard.effects import Comparison, comparisons, forest
+from openfeature_triton.dashboard.effects import Comparison, comparisons
+from openfeature_triton.dashboard.forest import forest
 from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.listing import list_experiments
 from openfeature_triton.dashboard.pipeline import Pipeline, look
@@ -150,7 +151,12 @@ def _abort_unknown(key: str, phase: str) -> NoReturn:
 def _compare(found: Report, units: Mapping[str, str]) -> tuple[Comparison, ...]:
     if found.analysis is None:
         return ()
-    return comparisons(found.analysis.variants, units, is_broken=_is_broken(found))
+    return comparisons(
+        found.analysis.variants,
+        units,
+        is_broken=_is_broken(found),
+        of_users=found.analysis.user_share is not None,
+    )
 
 
 def _is_broken(found: Report) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openfeature_triton.dashboard.definitions import read_object
-from openfeature_triton.dashboard.rule_text import as_text, conditions, in_words
+from openfeature_triton.dashboard.rule_text import as_text, conditions, in_words, without_split
 from openfeature_triton.dashboard.store import Phase
 
 MAX_CHANGES = 20
@@ -64,8 +64,12 @@ def _of_targeting(old: Any, new: Any) -> Iterator[Change]:
         yield _change("Targeting no longer asks for", each, None)
     for each in come:
         yield _change("Targeting now asks for", None, each)
-    if not gone and not come and in_words(old) != in_words(new):
-        yield _change("Targeting", in_words(old), in_words(new))
+    if (
+        not gone
+        and not come
+        and (asked := in_words(without_split(old))) != (asks := in_words(without_split(new)))
+    ):
+        yield _change("Targeting", asked, asks)
 
 
 def _services(definition: Mapping[str, Any]) -> dict[str, Any]:

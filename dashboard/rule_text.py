@@ -26,6 +26,18 @@ def conditions(targeting: Any) -> tuple[str, ...]:
     return tuple(in_words(condition) for condition in each)
 
 
+def without_split(rule: Any) -> Any:
+    """Give a rule without the weights of its split, which are told apart."""
+    if isinstance(rule, list):
+        return [without_split(each) for each in rule]
+    if not isinstance(rule, dict):
+        return rule
+    split = _argument(rule, "fractional")
+    if isinstance(split, list):
+        return {"fractional": [each for each in split if not isinstance(each, list)]}
+    return {name: without_split(each) for name, each in rule.items()}
+
+
 def in_words(rule: Any, depth: int = 0) -> str:
     """Give a rule in words: `language in hi, ta`."""
     if isinstance(rule, list):

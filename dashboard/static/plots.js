@@ -30,6 +30,15 @@
     return `rgba(${r},${g},${b},0.16)`;
   };
 
+  // What was promised is marked some twenty times over the whole of the time, however often looked at.
+  function apart({ time, promised }) {
+    const at = time.map((each) => Date.parse(`${each.replace(" ", "T")}Z`));
+    const step = (at[at.length - 1] - at[0]) / 20;
+    let last = -Infinity;
+    const kept = at.map((each) => each - last >= step && ((last = each), true));
+    return { x: time.filter((_, i) => kept[i]), y: promised.filter((_, i) => kept[i]) };
+  }
+
   const drawings = {
     latency(lines) {
       const traces = styled(lines).map((line) => ({
@@ -82,7 +91,7 @@
         x: { type: "date" },
         y: { range: [Math.min(...late) - pad, Math.max(...late) + pad], ticksuffix: unit === "%" ? " %" : "", title: { text: unit === "points" ? "percentage points" : "", font: { size: 13 } } },
         zero: true,
-        legend: { x: 0.99, xanchor: "right", y: 0.99, yanchor: "top" },
+        legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
         showlegend: several,
       };
     },
@@ -91,7 +100,7 @@
       const traces = styled(lines).flatMap((line) => [
         { name: line.name, x: line.time, y: line.count, mode: "lines", line: line.style, hovertemplate: "%{y:,}" },
         {
-          name: `${line.name}, promised`, x: line.time, y: line.promised, mode: "markers", showlegend: false,
+          name: `${line.name}, promised`, ...apart(line), mode: "markers", showlegend: false,
           marker: { symbol: "line-ew-open", size: 7, color: colour("--ink-2") }, hovertemplate: "%{y:,} promised",
         },
       ]);

@@ -104,6 +104,7 @@ def _variant(
         requests=progress.requests,
         planned_requests=plan.planned_requests,
         days_left=progress.days_left,
+        is_running=plan.is_running,
     )
     return VariantResult(
         variant=variant,

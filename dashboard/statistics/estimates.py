@@ -41,9 +41,9 @@ def estimate(sums: Cumulative, metric: str, variant: str) -> Estimates:
     by_user = _by_user(sums, metric, variant)
     # A variance over buckets is little worth while events are few: no user, and no bucket, had two.
     return Estimates(
-        by_user.effect,
+        np.where(np.isfinite(by_user.effect), by_user.effect, by_request.effect),
         np.maximum(by_user.se, by_request.se),
-        by_user.ratio,
+        np.where(np.isfinite(by_user.ratio), by_user.ratio, by_request.ratio),
         np.maximum(by_user.ratio_se, by_request.ratio_se),
     )
 

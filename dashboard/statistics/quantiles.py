@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openfeature_triton.dashboard.statistics.always_valid import factor, planned_g
-from openfeature_triton.hooks.histogram import quantile_ms
+from openfeature_triton.hooks.histogram import GAMMA, quantile_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ def quantile_interval(
         return None
     used = held > 0
     found = quantile_ms(np.asarray(bins)[used].astype(int), held[used], [p, p - h, p + h])
-    return float(found[0]), float(found[1]), float(found[2])
+    # From the lower edge of one bin to the upper edge of another: where in them is not known.
+    half_a_bin = math.sqrt(GAMMA)
+    return float(found[0]), float(found[1]) / half_a_bin, float(found[2]) * half_a_bin
 
 
 def quantile_ratio(

@@ -46,7 +46,7 @@ class Plan:
     `weights` are those of each phase, of any scale. `minimum_effect` is in the unit of the primary
     metric (0.01 is one point of a rate), for `latency` a share (0.1 is 10 %); `planned_requests`
     counts all variants together. `lower_is_better` names custom metrics of which less is better.
-    `unit` is what was randomised.
+    `unit` is what was randomised. `is_running` says whether more requests will come.
     """
 
     control: str
@@ -57,6 +57,7 @@ class Plan:
     guardrails: tuple[Guardrail, ...] = ()
     lower_is_better: tuple[str, ...] = ()
     unit: Literal["request", "user"] = "request"
+    is_running: bool = True
     alpha: float = ALPHA
     power: float = POWER
 

@@ -52,6 +52,7 @@ class Evidence:
     planned_requests: int | None
     days_left: float | None
     buckets: float | None = None
+    is_running: bool = True
 
 
 def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: float) -> Verdict:
@@ -103,6 +104,9 @@ def _undecided(found: Evidence) -> Verdict:
     if planned is not None and found.requests >= planned:
         reason = f"{found.effect}, which may be nothing, and {_progress(found)}: end it."
         return Verdict(END, reason, found.variant)
+    if not found.is_running:
+        reason = f"{found.effect}; {_progress(found)}, and it does not run: resume it or end it."
+        return Verdict(RUNNING, reason, found.variant)
     days = "" if found.days_left is None else f" for about {_days(found.days_left)}"
     return Verdict(
         RUNNING, f"{found.effect}; {_progress(found)}: keep it running{days}.", found.variant

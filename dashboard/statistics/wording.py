@@ -26,14 +26,23 @@ def effect_in_words(
     effect = Spoken(value, low, high)
     if metric in (SUCCESS_RATE, ERROR_RATE):
         points = effect.scaled(100 if metric == ERROR_RATE else -100)
-        size, word, interval = points.said("more", "less", ".1f")
+        size, word, interval = points.said("more", "less", points.tenths())
+        if _is_nothing(size):
+            return f"{name} fails as often as control (95 % interval {interval} points)"
         return f"{name} fails {size} points {word} often than control (95 % interval {interval})"
     if metric == LATENCY:
-        size, word, interval = effect.scaled(100).said("slower", "faster", ".1f")
+        percents = effect.scaled(100)
+        size, word, interval = percents.said("slower", "faster", percents.tenths())
+        if _is_nothing(size):
+            return f"{name} is as fast as control (95 % interval {interval}, in %)"
         return f"{name} is {size} % {word} than control (95 % interval {interval} %)"
     size, word, interval = effect.said("higher", "lower", f".{effect.places()}f")
     shown = metric.replace("_", " ")
     return f"{name}'s {shown} is {size} {word} than control's (95 % interval {interval})"
+
+
+def _is_nothing(size: str) -> bool:
+    return not size.strip("0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,13 @@ class Spoken:
         """Give the same in another unit; a negative factor turns it round."""
         ends = sorted((self.low * factor, self.high * factor))
         return Spoken(self.value * factor, *ends)
+
+    def tenths(self) -> str:
+        """Give the format of one decimal, or of as many as show that the interval holds no 0."""
+        near = min(abs(self.low), abs(self.high))
+        if self.low < 0 < self.high or near >= 0.05 or near == 0:
+            return ".1f"
+        return f".{min(1 - math.floor(math.log10(near)), 4)}f"
 
     def places(self) -> int:
         """Give how many decimals show three digits of the largest of the three numbers."""

@@ -60,7 +60,7 @@ def take(
         "return [document.documentElement.scrollWidth, innerWidth]"
     )
     if wide > window:
-        print(f"too wide: {url} {wide} > {window} px")
+        sys.stderr.write(f"too wide: {url} {wide} > {window} px\n")
     taken = browser.execute_cdp_cmd(
         "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": not height_px}
     )

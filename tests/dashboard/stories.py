@@ -21,7 +21,12 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.flagd_config import read_document
 from openfeature_triton.hooks import Point, Recorder, RecorderSettings, SqlSink
 from openfeature_triton.hooks.histogram import bin_of
-from openfeature_triton.hooks.schema import CLUSTER_TAGS, SERIES_TAGS, cluster_fields
+from openfeature_triton.hooks.schema import (
+    CLUSTER_TAGS,
+    SERIES_TAGS,
+    cluster_fields,
+    cluster_metric_fields,
+)
 
 HOUR_S = 3600
 HOSTILE = 'tts/<img src=x onerror="document.title=1">'
@@ -52,7 +57,7 @@ class Story:
     state: str = "ENABLED"
     lost: dict[str, float] = field(default_factory=dict)
     hours_ago: float = 0.0
-    users: int = 0
+    by_user: bool = False
 
     @property
     def control(self) -> str:
@@ -63,7 +68,7 @@ class Story:
         """The flag as an operator writes it."""
         plan = {
             "experiment": True, "task_type": self.task_type, "control": self.control,
-            "unit": "user" if self.users else "request", "primary_metric": "success_rate",
+            "unit": "user" if self.by_user else "request", "primary_metric": "success_rate",
             "minimum_effect": 0.01, "planned_requests": 40_000,
         }  # fmt: skip
         languages = {"in": [{"var": "language"}, list(self.languages)]}
@@ -78,66 +83,139 @@ class Story:
         }
 
 
+GUARDED = {"guardrails": "error_rate:10%, latency_p95:20%"}
+EVEN = ({"control": 50, "treatment": 50},)
+TWELVE = ("as", "bn", "gu", "hi", "kn", "ml", "mr", "or", "pa", "ta", "te", "ur")
+
+
+def pair(control: Arm, treatment: Arm) -> dict[str, Arm]:
+    """Two variants."""
+    return {"control": control, "treatment": treatment}
+
+
 def stories() -> tuple[Story, ...]:
     """An experiment for each verdict, and some odd ones."""
-    guarded = {"guardrails": "error_rate:10%, latency_p95:20%"}
-    even = ({"control": 50, "treatment": 50},)
-    control = Arm(0.052, 180, {"bleu_score": (31, 9), "output_characters": (84, 30)})
     return (
         Story(
-            "nmt-indictrans3", "nmt",
-            {"control": control,
-             "treatment": Arm(0.031, 168, {"bleu_score": (31.9, 9), "output_characters": (85, 30)})},
-            ({"control": 90, "treatment": 10}, *even), 12, 155,
-            ("hi", "hi-IN", "ta-IN"),
-            {**guarded, "owner": "translation",
-             "hypothesis": "IndicTrans3 fails less on Hindi and Tamil"},
+            key="nmt-indictrans3",
+            task_type="nmt",
+            arms=pair(
+                Arm(0.052, 180, {"bleu_score": (31, 9), "output_characters": (84, 30)}),
+                Arm(0.031, 168, {"bleu_score": (31.9, 9), "output_characters": (85, 30)}),
+            ),
+            weights=({"control": 90, "treatment": 10}, *EVEN),
+            days=12,
+            per_hour=105,
+            languages=("hi", "hi-IN", "ta-IN"),
+            metadata={
+                **GUARDED,
+                "owner": "translation",
+                "hypothesis": "IndicTrans3 fails less on Hindi and Tamil",
+            },
         ),
         Story(
-            "asr-streaming-conformer", "asr", {"control": Arm(0.02, 240), "treatment": Arm(0.034, 150)},
-            even, 6, 300, ("hi", "en", "bn"), {**guarded, "owner": "speech", "planned_requests": 60_000},
+            key="asr-streaming-conformer",
+            task_type="asr",
+            arms=pair(Arm(0.02, 240), Arm(0.034, 150)),
+            weights=EVEN,
+            days=6,
+            per_hour=300,
+            languages=("hi", "en", "bn"),
+            metadata={**GUARDED, "owner": "speech", "planned_requests": 60_000},
         ),
         Story(
-            "ocr-tiny-vit", "ocr", {"control": Arm(0.03, 90), "treatment": Arm(0.03, 60)},
-            even, 4, 200, ("en",), {"owner": "documents"}, lost={"treatment": 0.12},
+            key="ocr-tiny-vit",
+            task_type="ocr",
+            arms=pair(Arm(0.03, 90), Arm(0.03, 60)),
+            weights=EVEN,
+            days=4,
+            per_hour=200,
+            languages=("en",),
+            metadata={"owner": "documents"},
+            lost={"treatment": 0.12},
         ),
         Story(
-            "tts-vits-small", "tts", {"control": Arm(0.06, 400), "treatment": Arm(0.041, 380)},
-            even, 9, 110, ("hi", "ta"), {"guardrails": "latency_p99:2%", "owner": "voices"},
+            key="tts-vits-small",
+            task_type="tts",
+            arms=pair(Arm(0.06, 400), Arm(0.041, 398)),
+            weights=EVEN,
+            days=9,
+            per_hour=90,
+            metadata={"guardrails": "latency_p99:2%", "owner": "voices"},
         ),
         Story(
-            "ner-muril-large", "ner", {"control": Arm(0.012, 35), "treatment": Arm(0.0121, 35.2)},
-            even, 14, 170, ("hi", "mr"), {"owner": "search", "planned_requests": 50_000},
+            key="ner-muril-large",
+            task_type="ner",
+            arms=pair(Arm(0.012, 35), Arm(0.0121, 35.2)),
+            weights=EVEN,
+            days=14,
+            per_hour=170,
+            languages=("hi", "mr"),
+            metadata={"owner": "search", "planned_requests": 50_000},
         ),
         Story(
-            "asr-noise-filter", "asr",
-            {"control": Arm(0.05, 210, {"word_accuracy": (0.91, 0.08)}),
-             "treatment": Arm(0.047, 222, {"word_accuracy": (0.913, 0.08)}, fallen=0.03)},
-            ({"control": 80, "treatment": 20},), 5, 260, ("hi", "ta", "te"),
-            {"owner": "speech", "planned_requests": 90_000},
-            users=6000,
+            key="asr-noise-filter",
+            task_type="asr",
+            arms=pair(
+                Arm(0.05, 210, {"word_accuracy": (0.91, 0.08)}),
+                Arm(0.047, 222, {"word_accuracy": (0.913, 0.08)}, fallen=0.03),
+            ),
+            weights=({"control": 80, "treatment": 20},),
+            days=5,
+            per_hour=260,
+            languages=("hi", "ta", "te"),
+            metadata={"owner": "speech", "planned_requests": 90_000},
+            by_user=True,
         ),
         Story(
-            "nmt-distilled-canary", "nmt", {"control": Arm(0.02, 170), "treatment": Arm(0.02, 120)},
-            ({"control": 99, "treatment": 1},), 0.6, 150, ("en",), {"owner": "translation"},
+            key="nmt-distilled-canary",
+            task_type="nmt",
+            arms=pair(Arm(0.02, 170), Arm(0.02, 120)),
+            weights=({"control": 99, "treatment": 1},),
+            days=0.6,
+            per_hour=150,
+            languages=("en",),
+            metadata={"owner": "translation"},
         ),
         Story(
-            "nmt-five-decoders", "nmt",
-            {"greedy": Arm(0.04, 150), "beam-2": Arm(0.035, 180), "beam-4": Arm(0.03, 230),
-             "beam-8": Arm(0.031, 330), "sampling": Arm(0.07, 160)},
-            ({"greedy": 20, "beam-2": 20, "beam-4": 20, "beam-8": 20, "sampling": 20},),
-            10, 400,
-            ("as", "bn", "gu", "hi", "kn", "ml", "mr", "or", "pa", "ta", "te", "ur"),
-            {"owner": "translation", "planned_requests": 120_000},
+            key="nmt-five-decoders",
+            task_type="nmt",
+            arms={
+                "greedy": Arm(0.04, 150),
+                "beam-2": Arm(0.035, 180),
+                "beam-4": Arm(0.03, 230),
+                "beam-8": Arm(0.031, 330),
+                "sampling": Arm(0.045, 160),
+            },
+            weights=(dict.fromkeys(("greedy", "beam-2", "beam-4", "beam-8", "sampling"), 20),),
+            days=10,
+            per_hour=400,
+            languages=TWELVE,
+            metadata={"owner": "translation", "planned_requests": 120_000},
         ),
         Story(
-            "ocr-handwriting", "ocr", {"control": Arm(0.1, 300), "treatment": Arm(0.09, 280)},
-            even, 8, 60, ("hi",), {"owner": "documents"}, state="DISABLED", hours_ago=30,
+            key="ocr-handwriting",
+            task_type="ocr",
+            arms=pair(Arm(0.1, 300), Arm(0.09, 280)),
+            weights=EVEN,
+            days=8,
+            per_hour=60,
+            languages=("hi",),
+            metadata={"owner": "documents"},
+            state="DISABLED",
+            hours_ago=30,
         ),
-        Story("asr-not-yet", "asr", {"control": Arm(0, 1), "treatment": Arm(0, 1)}, even, 0, 0),
-        Story(HOSTILE, "tts", {"control": Arm(0.03, 90), "<b>new</b>": Arm(0.03, 80)},
-              ({"control": 50, "<b>new</b>": 50},), 2, 40, ("hi",)),
-    )  # fmt: skip
+        Story("asr-not-yet", "asr", pair(Arm(0, 1), Arm(0, 1)), EVEN, days=0, per_hour=0),
+        Story(
+            key=HOSTILE,
+            task_type="tts",
+            arms={"control": Arm(0.03, 90), "<b>new</b>": Arm(0.03, 80)},
+            weights=({"control": 50, "<b>new</b>": 50},),
+            days=2,
+            per_hour=40,
+            languages=("hi",),
+        ),
+    )
 
 
 def tell(folder: Path, now_s: float, told: tuple[Story, ...] = ()) -> None:
@@ -148,7 +226,8 @@ def tell(folder: Path, now_s: float, told: tuple[Story, ...] = ()) -> None:
     rng = np.random.default_rng(11)
     sink = SqlSink(url)
     for story in told:
-        start_s = int(now_s - (story.days * 24 + story.hours_ago) * HOUR_S) // HOUR_S * HOUR_S
+        began_s = now_s - (story.days * 24 + story.hours_ago - 1) * HOUR_S
+        start_s = int(began_s) // HOUR_S * HOUR_S
         hours = int(story.days * 24)
         for nth, weights in enumerate(story.weights):
             flags.write_text(json.dumps({"flags": {story.key: story.flag(weights)}}))
@@ -157,7 +236,8 @@ def tell(folder: Path, now_s: float, told: tuple[Story, ...] = ()) -> None:
             if hours:
                 _say_phase(url, experiment, (start_s + first * HOUR_S) * 10**9)
             for hour in range(first, after):
-                points = _hour(rng, story, experiment.phase, weights, start_s + hour * HOUR_S)
+                time_s = start_s + hour * HOUR_S + int(now_s) % HOUR_S // 300 * 300
+                points = _hour(rng, story, experiment.phase, weights, time_s)
                 sink.write([*points])
     sink.close()
     kept = {story.key: story.flag(story.weights[-1]) for story in told}
@@ -184,11 +264,12 @@ def _say_phase(url: str, experiment: Any, time_ns: int) -> None:
 
 
 def _hour(
-    rng: np.random.Generator, story: Story, phase: str, weights: dict[str, int], start_s: int
+    rng: np.random.Generator, story: Story, phase: str, weights: dict[str, int], time_s: int
 ) -> Iterator[Point]:
     """One hour of each variant and language, as windows of an hour."""
     whole = sum(weights.values())
-    busy = 0.55 + 0.45 * np.sin((start_s / HOUR_S % 24 - 9) / 24 * 2 * np.pi) ** 2
+    window_ns, hour_ns = (time_s // each * each * 10**9 + 17 for each in (300, HOUR_S))
+    busy = 0.55 + 0.45 * np.sin((time_s / HOUR_S % 24 - 9) / 24 * 2 * np.pi) ** 2
     for variant, weight in weights.items():
         arm, by_user = story.arms[variant], np.zeros((128, 3))
         for nth, language in enumerate(story.languages):
@@ -199,16 +280,15 @@ def _hour(
                 latency_ms = rng.lognormal(np.log(arm.median_ms), 0.36, count)
                 failed = rng.random(count) < arm.failing
                 series = tuple(zip(SERIES_TAGS, tags, strict=True))
-                time_ns = start_s * 10**9 + 17
                 yield Point(
-                    "inference_light", series, time_ns, _light(rng, arm, latency_ms, failed)
+                    "inference_light", series, window_ns, _light(rng, arm, latency_ms, failed)
                 )
-                yield Point("inference_latency", series, time_ns, _bins(latency_ms))
+                yield Point("inference_latency", series, hour_ns, _bins(latency_ms))
                 _add(rng, by_user, latency_ms, failed)
-        if story.users:
-            tags = (story.key, phase, variant, variant, story.task_type)
-            series = tuple(zip(CLUSTER_TAGS, tags, strict=True))
-            yield Point("inference_clusters", series, start_s * 10**9 + 17, _clusters(by_user))
+        if story.by_user:
+            named = (story.key, phase, variant, variant, story.task_type)
+            series = tuple(zip(CLUSTER_TAGS, named, strict=True))
+            yield Point("inference_clusters", series, hour_ns, _clusters(rng, arm, by_user))
 
 
 def _served(
@@ -250,13 +330,17 @@ def _add(rng: np.random.Generator, by_user: Any, ms: Any, failed: Any) -> None:
         by_user[:, column] += np.bincount(buckets, values, 128)
 
 
-def _clusters(by_user: Any) -> dict[str, float]:
-    return {
-        name: float(value)
-        for bucket, values in enumerate(by_user)
-        for name, value in zip(cluster_fields(bucket), values, strict=True)
-        if values[0]
-    }
+def _clusters(rng: np.random.Generator, arm: Arm, by_user: Any) -> dict[str, float]:
+    fields: dict[str, float] = {}
+    for bucket, values in enumerate(by_user):
+        if not values[0]:
+            continue
+        fields |= zip(cluster_fields(bucket), map(float, values), strict=True)
+        for name, (mean, spread) in arm.metrics.items():
+            count = float(values[0] - values[1])
+            whole = float(mean * count + spread * np.sqrt(count) * rng.standard_normal())
+            fields |= zip(cluster_metric_fields(bucket, name), (count, whole), strict=True)
+    return fields
 
 
 def _say_health(spool: Path, now_s: float) -> None:

@@ -209,7 +209,7 @@ def _covers(bins: list[np.ndarray], top: int, quantile: float, truth: float) -> 
             c = quantile_factor(counts[arm].sum(), 20_000, 0.05)
             found.append(quantile_interval(np.arange(top), counts[arm], quantile, c))
         both = quantile_ratio(*found)
-        if both is not None and not both.low / 1.02 <= truth <= both.high * 1.02:
+        if both is not None and not both.low <= truth <= both.high:
             return False
     return True
 
