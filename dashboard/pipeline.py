@@ -42,6 +42,15 @@ class Pipeline:
     spool: str
 
     @property
+    def breakers(self) -> Mapping[str, tuple[str, ...]]:
+        """Which processes leave each failing service alone, by service."""
+        found: dict[str, list[str]] = {}
+        for process in self.processes:
+            for service_id in process.breakers:
+                found.setdefault(service_id, []).append(process.name)
+        return {service_id: tuple(names) for service_id, names in sorted(found.items())}
+
+    @property
     def troubles(self) -> int:
         """How many processes are not fine."""
         return sum(not each.is_fine for each in self.processes)

@@ -16,7 +16,11 @@ _LAST_S = 9_223_200_000
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One recording process, as it last said; counts are of outcomes. `state` is in plain words."""
+    """One recording process, as it last said; counts are of outcomes. `state` is in plain words.
+
+    `breakers` are the services that it leaves alone for a while since they fail, with the state of
+    their circuit breakers.
+    """
 
     name: str
     seen: datetime
@@ -28,6 +32,7 @@ class Process:
     dropped: Mapping[str, int]
     dead_lettered: int
     last_error: str
+    breakers: Mapping[str, str]
 
 
 def processes(spool: Path, now: datetime) -> tuple[Process, ...]:
@@ -45,18 +50,21 @@ def _process(said: Mapping[str, Any], now: datetime) -> Process:
     }
     seen = datetime.fromtimestamp(min(max(said["at_s"], 0), _LAST_S), timezone.utc)
     error = str(delivery.get("last_error") or said.get("last_error") or "")
+    left_alone = {} if said.get("ended") else _mapping(said.get("breakers"))
+    breakers = {str(service_id): str(state) for service_id, state in left_alone.items()}
     state, is_fine = _state(said, delivery, seen, now)
     return Process(
         name=f"{said.get('host', '')}, process {said.get('pid', '')}",
         seen=seen,
         state=state,
-        is_fine=is_fine and not any(dropped.values()),
+        is_fine=is_fine and not any(dropped.values()) and not breakers,
         accepted=_count(said.get("accepted")),
         delivered=_count(delivery.get("delivered") or said.get("delivered")),
         spooled=_count(delivery.get("spooled")),
         dropped={reason: count for reason, count in dropped.items() if count},
         dead_lettered=_count(delivery.get("dead_lettered")),
         last_error=error[:300],
+        breakers=breakers,
     )
 
 

@@ -26,6 +26,9 @@ CLOSED = "closed"
 NOT_A_MAPPING = "not_a_mapping"
 """Reasons why something was refused at the call."""
 
+MAX_BREAKERS = 1000
+"""How many breakers that are not closed are remembered."""
+
 
 class Intake:
     """Takes exposures, outcomes and evaluations, from any thread and from signal handlers."""
@@ -35,6 +38,7 @@ class Intake:
         self._dropped = Tally()
         self._refused_metrics = Tally()
         self._ignored_events = Tally()
+        self._breakers: dict[str, str] = {}
         self._is_closed = False
         self._inboxes = inboxes
         self._clock_ns = clock_ns
@@ -135,7 +139,7 @@ class Intake:
         context: EvaluationContext | None = None,
         details: TrackingEventDetails | None = None,
     ) -> None:
-        """Take an OpenFeature tracking event: `inference`, `credit`, `experiment_phase`; or not.
+        """Take a tracking event: `inference`, `credit`, `experiment_phase`, `breaker`; or not.
 
         Give it to a provider: `TritonProvider(…, on_track=recorder.track)`.
         """
@@ -146,6 +150,8 @@ class Intake:
                 self._track_phase(details)
             elif event_name == tracking.CREDIT:
                 self._credit(*tracking.credit(details))
+            elif event_name == tracking.BREAKER:
+                self._note_breaker(*tracking.breaker(details))
             else:
                 self._ignored_events.count("unknown_event")
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
@@ -154,6 +160,13 @@ class Intake:
     def refused(self, reason: str) -> None:
         """Count what a caller that works for the recorder could not hand over."""
         self._dropped.count(reason)
+
+    def _note_breaker(self, service_id: str, state: str) -> None:
+        """Remember each breaker that is not closed, for whoever asks how it goes."""
+        if state == tracking.CLOSED_BREAKER:
+            self._breakers.pop(service_id, None)
+        elif len(self._breakers) < MAX_BREAKERS:
+            self._breakers[service_id] = state
 
     def _credit(self, series: Series, metrics: Mapping[str, object]) -> None:
         """Take metrics of a request that is counted already."""

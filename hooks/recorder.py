@@ -174,6 +174,7 @@ class Recorder(Intake):
             refused_metrics=dict(self._refused_metrics.counts() + Counter(folding.refused_metrics)),
             collapsed=self._inboxes.collapsed,
             ignored_events=self._ignored_events.counts().total(),
+            breakers=dict(self._breakers),
             raw_left_out=folding.raw_left_out,
             failed_writes=counts["failed_writes"],
             last_error=folding.last_error or delivery.last_error,

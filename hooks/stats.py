@@ -34,6 +34,8 @@ class RecorderStats:
     """How much was counted under `other` because there were too many series."""
     ignored_events: int
     """Tracking events that mean nothing to the recorder."""
+    breakers: Mapping[str, str]
+    """The state of each service's circuit breaker that is not closed, as the provider said."""
     raw_left_out: int
     """Outcomes, counted all the same, that the cap on raw points left no room for."""
     failed_writes: int

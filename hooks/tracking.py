@@ -15,6 +15,8 @@ from openfeature_triton.hooks.sink import Point
 INFERENCE = "inference"
 EXPERIMENT_PHASE = "experiment_phase"
 CREDIT = "credit"
+BREAKER = "breaker"
+CLOSED_BREAKER = "closed"
 
 MAX_FIELD_LENGTH = 1_000_000
 """Of a text field, in bytes; InfluxDB refuses a longer one."""
@@ -65,6 +67,18 @@ def credit(details: TrackingEventDetails | None) -> tuple[Series, Mapping[str, o
         raise ValueError("a credit needs metrics")
     named: tuple[Any, ...] = tuple(given.get(name, "") for name in Series._fields)
     return Series(*named), dict(metrics)
+
+
+def breaker(details: TrackingEventDetails | None) -> tuple[str, str]:
+    """Read a `breaker` event: a service's id, and the state of its circuit breaker.
+
+    ValueError if it names no service.
+    """
+    given = _attributes(details)
+    service_id, state = (fit_tag(given.get(name, "")) for name in ("service_id", "state"))
+    if service_id in ("", OTHER):
+        raise ValueError("a breaker needs the id of its service")
+    return service_id, state
 
 
 def phase(details: TrackingEventDetails | None, time_ns: int) -> Point:

@@ -29,14 +29,20 @@ class Breakers:
         rest_s: how long an open one leaves its endpoint alone before a request probes it; a probe
             of which nothing is heard is followed by another after the same time.
         clock_s: a monotonic clock.
+        on_change: is told the service's id, and whether its breaker is now `open` or `closed`.
     """
 
     def __init__(
-        self, failures: int, rest_s: float, clock_s: Callable[[], float] = time.monotonic
+        self,
+        failures: int,
+        rest_s: float,
+        clock_s: Callable[[], float] = time.monotonic,
+        on_change: Callable[[str, str], None] | None = None,
     ) -> None:
         self._failures = failures
         self._rest_s = rest_s
         self._clock_s = clock_s
+        self._on_change = on_change
         self._lock = ForkLock()
         self._failing: dict[Key, _Breaker] = {}
         self._opened = 0
@@ -51,25 +57,25 @@ class Breakers:
 
     def judge(self, service: Service, *, failed: bool) -> None:
         """Take note of how an endpoint did."""
-        if not failed and not self._failing:
+        failing = tuple(self._failing)  # a copy, as no lock is held
+        if not failed and all(service_id != service.service_id for service_id, _ in failing):
             return
         key = (service.service_id, service.url)
-        if not failed and key not in self._failing:
-            return
         with self._lock:
-            breaker = self._failing.setdefault(key, _Breaker())
-            if not failed:
-                del self._failing[key]
-                changed = breaker.state != CLOSED
+            if failed:
+                changed = self._fail(self._failing.setdefault(key, _Breaker()))
             else:
-                changed = self._fail(breaker)
+                changed = self._forget(service.service_id)
         if changed:
+            state = OPEN if failed else CLOSED
             _log.warning(
                 "service %s %s",
                 service.service_id,
                 f"fails: it is left alone for {self._rest_s:g} s" if failed else "answers again",
-                extra={"service_id": service.service_id, "breaker": OPEN if failed else CLOSED},
+                extra={"service_id": service.service_id, "breaker": state},
             )
+            if self._on_change is not None:
+                self._on_change(service.service_id, state)
 
     def states(self) -> Mapping[str, str]:
         """The state of each service's breaker that is not closed."""
@@ -92,6 +98,12 @@ class Breakers:
         breaker.state = HALF_OPEN
         breaker.until_s = now_s + self._rest_s
         return True
+
+    def _forget(self, service_id: str) -> bool:
+        """Forget a service's failures, those at endpoints it had before too; says if one rested."""
+        known = [key for key in self._failing if key[0] == service_id]
+        states = [self._failing.pop(key).state for key in known]
+        return any(state != CLOSED for state in states)
 
     def _fail(self, breaker: _Breaker) -> bool:
         """Count a failure; says whether the breaker opened."""

@@ -55,11 +55,13 @@ class Experiments:
         settings = settings or ProviderSettings()
         self._deadline_s = settings.deadline_s
         self.clients = TritonClients(settings)
-        self.breakers = Breakers(settings.breaker_failures, settings.breaker_rest_s)
         self.tally = Tally(_log)
+        self.reports = Reports(client, self.tally)
+        self.breakers = Breakers(
+            settings.breaker_failures, settings.breaker_rest_s, on_change=self.reports.breaker
+        )
         self.router = Router(client, own, self.breakers, self.tally)
         self.router.enabled = settings.experiments
-        self.reports = Reports(client, self.tally)
         keys = settings.token_key if settings.token_key.get_secret_value() else settings.keys
         self._signer = TokenSigner(keys, settings.token_ttl_s)
 

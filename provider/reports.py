@@ -63,3 +63,11 @@ class Reports:
         """Report later metrics of an earlier request; raises what a foreign provider raises."""
         attributes: dict[str, Any] = {**credited._asdict(), "metrics": metrics}
         self._client.track("credit", EvaluationContext(), TrackingEventDetails(None, attributes))
+
+    def breaker(self, service_id: str, state: str) -> None:
+        """Report that a service is left alone (`open`), or no more (`closed`); never raises."""
+        details = TrackingEventDetails(None, {"service_id": service_id, "state": state})
+        try:
+            self._client.provider.track("breaker", EvaluationContext(), details)
+        except Exception:  # noqa: BLE001 - the edge that must never fail a request
+            self._tally.trouble("a breaker was not reported; the request goes on")

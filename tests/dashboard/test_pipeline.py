@@ -45,6 +45,21 @@ def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) ->
     }
 
 
+def test_services_that_are_left_alone_are_named(world: World) -> None:
+    """With the processes that do so; one that ended, or says something odd, does not."""
+    world.record("e", [Outcome("old", 1.0)])
+    now_s = NOW.timestamp()
+    _say(world.folder, "1", at_s=now_s, breakers={"asr-new": "open", "<b>": "open"})
+    _say(world.folder, "2", at_s=now_s, breakers={"asr-new": "open"})
+    _say(world.folder, "3", at_s=now_s, ended=True, breakers={"asr-old": "open"})
+    _say(world.folder, "4", at_s=now_s, breakers=["asr-old"])
+    page = Page(world.client().get("/pipeline").text)
+    assert page.row("asr-new")[1:] == ["! open", "h, process 1; h, process 2"]
+    assert page.row("<b>")[2] == "h, process 1"
+    assert "asr-old" not in page.text
+    assert "2 of 4 recording processes need a look" in page.text
+
+
 def test_evaluations_are_shown_by_their_error_code(world: World) -> None:
     """Errors come first."""
     recorder = Recorder(SqlSink(world.url), RecorderSettings(on_sigterm=False))

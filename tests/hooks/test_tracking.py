@@ -8,7 +8,7 @@ import pytest
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 
-from openfeature_triton.hooks import tracking
+from openfeature_triton.hooks import MemorySink, Recorder, tracking
 from openfeature_triton.hooks.series import Series
 
 FULL: dict[str, Any] = {
@@ -43,6 +43,19 @@ def test_a_failure_without_a_class_is_an_error_of_the_class_other() -> None:
     """A service may say that it failed without saying how."""
     read = tracking.inference(None, TrackingEventDetails(3, {"success": False}))
     assert read.error_class == "other"
+
+
+def test_breakers_are_remembered_until_they_close() -> None:
+    """The recorder's counts tell which services are left alone; odd events are refused."""
+    recorder = Recorder(MemorySink())
+    for service_id, state in (("asr", "open"), ("nmt", "open"), ("asr", "closed"), ("x", "closed")):
+        said = TrackingEventDetails(attributes={"service_id": service_id, "state": state})
+        recorder.track("breaker", None, said)
+    recorder.track("breaker", None, TrackingEventDetails(attributes={"service_id": 7}))
+    recorder.track("breaker", None, None)
+    stats = recorder.stats()
+    assert (stats.breakers, stats.dropped) == ({"nmt": "open"}, {"bad_event": 2})
+    assert recorder.close()
 
 
 def test_a_phase_is_a_point_at_the_time_it_was_seen() -> None:

@@ -122,6 +122,8 @@ def test_an_endpoint_that_keeps_failing_is_not_asked(bench: Bench) -> None:
     assert stats["counts"]["endpoint_failing"] == 4
     served = [details.attributes["served"] for name, details in bench.events if name == "inference"]
     assert served == ["own"] * 5
+    told = [details.attributes for name, details in bench.events if name == "breaker"]
+    assert told == [{"service_id": "asr-fast", "state": "open"}]
 
 
 def test_an_endpoint_that_recovers_gets_its_requests_again(bench: Bench) -> None:
@@ -135,6 +137,8 @@ def test_an_endpoint_that_recovers_gets_its_requests_again(bench: Bench) -> None
     assert url != theirs.url
     while not theirs.posts:
         run_sync(experiments)
+    told = [details.attributes["state"] for name, details in bench.events if name == "breaker"]
+    assert told == ["open", "closed"]
     assert bench.events[-1][1].attributes["served"] == "treatment"
 
 
