@@ -15,6 +15,7 @@ from typing import Any
 from openfeature_triton.flagd_config import DocumentReader, FlagFileError
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
 from openfeature_triton.provider.collector import collector
+from openfeature_triton.provider.experiment_log import log_bucketing
 from openfeature_triton.provider.flag_sources import FlagListener
 from openfeature_triton.provider.last_good import LastGood
 
@@ -39,6 +40,7 @@ class Deliveries:
         self._in_force = b""
         self._refused = b""
         self._troubled = False
+        self._kept_any = False
         self._confirmed_s: float | None = None
 
     @property
@@ -58,8 +60,7 @@ class Deliveries:
             self.alive()
         elif digest != self._refused and self._read(text, context, digest):
             self._confirmed_s = monotonic()
-            if self._last_good is not None:
-                self._last_good.save(text, context)
+            self._keep(text, context)
 
     def alive(self) -> None:
         """The source answers, and holds what it gave last."""
@@ -92,6 +93,17 @@ class Deliveries:
         if self._read(kept.text, kept.context, _digest(kept.text, kept.context)):
             self._confirmed_s = monotonic() - kept.age_s
             self.stale(f"the last good flags are in force, {_age(kept.age_s)} old")
+
+    def _keep(self, text: bytes, context: Mapping[str, Any]) -> None:
+        """Keep a text that went into force; the first tells if the generation was another."""
+        if self._last_good is None:
+            return
+        if not self._kept_any:
+            self._kept_any = True
+            before = self._last_good.load()
+            if before is not None and before.bucketing:
+                log_bucketing(before.bucketing, self._reader.bucketing)
+        self._last_good.save(text, context, self._reader.bucketing)
 
     def _read(self, text: bytes, context: Mapping[str, Any], digest: bytes) -> bool:
         """Put a text in force, or tell why not."""

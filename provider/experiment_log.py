@@ -36,6 +36,8 @@ def changes(before: Document | None, after: Document) -> Iterator[Change]:
 
 def log_changes(before: Document | None, after: Document) -> None:
     """Say each change, in words and as fields of the record."""
+    if before is not None:
+        log_bucketing(before.bucketing, after.bucketing)
     for what, experiment in changes(before, after):
         weights = ", ".join(f"{name} {weight}" for name, weight in experiment.weights.items())
         _log.info(
@@ -50,6 +52,19 @@ def log_changes(before: Document | None, after: Document) -> None:
                 "task_type": experiment.task_type,
                 "change": what,
             },
+        )
+
+
+def log_bucketing(before: str, after: str) -> None:
+    """Say loudly that another generation of the hash splits from now on."""
+    if before != after:
+        _log.warning(
+            "bucketing changes from %s to %s: each experiment opens a new phase, and half of its "
+            "users get another variant than before — if nobody meant that, set OFT_BUCKETING=%s",
+            before,
+            after,
+            before,
+            extra={"bucketing": after, "bucketing_before": before},
         )
 
 

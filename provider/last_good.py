@@ -24,6 +24,7 @@ class Kept:
     text: bytes
     saved_s: float
     context: Mapping[str, Any]
+    bucketing: str
 
     @property
     def age_s(self) -> float:
@@ -45,10 +46,16 @@ class LastGood:
         self.path = Path(path)
         self._failed = False
 
-    def save(self, text: bytes, context: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Keep a document, and the context that came with it."""
-        checksum = hashlib.sha256(text).hexdigest()
-        head = {"saved_s": time.time(), "sha256": checksum, "context": dict(context)}
+    def save(
+        self, text: bytes, context: Mapping[str, Any] = MappingProxyType({}), bucketing: str = ""
+    ) -> None:
+        """Keep a document, the context that came with it, and the generation that splits."""
+        head = {
+            "saved_s": time.time(),
+            "sha256": hashlib.sha256(text).hexdigest(),
+            "context": dict(context),
+            "bucketing": bucketing,
+        }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._replace(json.dumps(head).encode() + b"\n" + text)
@@ -64,7 +71,7 @@ class LastGood:
             line, _, text = self.path.read_bytes().partition(b"\n")
             head = json.loads(line)
             saved_s, checksum = float(head["saved_s"]), head["sha256"]
-            context = dict(head["context"])
+            context, bucketing = dict(head["context"]), str(head.get("bucketing", ""))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -73,7 +80,7 @@ class LastGood:
         if hashlib.sha256(text).hexdigest() != checksum:
             _log.warning("%s: the checksum is wrong, the last good flags are lost", self.path)
             return None
-        return Kept(text, saved_s, context)
+        return Kept(text, saved_s, context, bucketing)
 
     def _replace(self, content: bytes) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)

@@ -31,6 +31,7 @@ def open_source(settings: ProviderSettings) -> FlagSource | FeatureProvider:
         return FileFlags(
             settings.flags,
             bucketing=settings.bucketing,
+            poll_s=settings.poll_ms / 1_000,
             allow_empty=settings.allow_empty,
             last_good=last_good,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -35,6 +36,12 @@ class ProviderSettings(BaseSettings):
         default="flags.json",
         description="the flag file (JSON, or YAML by its suffix)",
         validation_alias=AliasChoices("OFT_FLAGS", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"),
+    )
+    poll_ms: int = Field(
+        default=200,
+        ge=1,
+        description="milliseconds between two looks at the flag file",
+        validation_alias=AliasChoices("OFT_POLL_MS", "FLAGD_OFFLINE_POLL_MS"),
     )
     last_good: str = Field(
         default="", description="a file that keeps the last good flags for a start without source"
@@ -89,5 +96,8 @@ class ProviderSettings(BaseSettings):
     @field_validator("source", mode="before")
     @classmethod
     def _flagds_word(cls, value: object) -> object:
-        """Take flagd's word for its sync stream, too."""
-        return "sync" if value == "in-process" else value
+        """Take flagd's words, too: `in-process` is its sync stream, or a file if it names one."""
+        word = value.lower() if isinstance(value, str) else value
+        if word != "in-process":
+            return word
+        return "file" if os.environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH") else "sync"

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
-from openfeature_triton.provider.errors import FlagSourceError
+from openfeature_triton.provider.errors import FatalSourceError, FlagSourceError
 from openfeature_triton.provider.flagd_channel import open_channel
 from openfeature_triton.provider.sync_settings import SyncSettings
 
@@ -91,6 +91,17 @@ def answered(error: grpc.RpcError | None) -> bool:
 def cancelled(error: Exception) -> bool:
     """Say whether this end itself gave up a call."""
     return isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.CANCELLED
+
+
+def gives_up(error: Exception, settings: SyncSettings) -> FatalSourceError | None:
+    """Say that flagd answered what the settings give up at, None for anything else."""
+    if not isinstance(error, grpc.RpcError) or error.code().name not in settings.fatal_codes:
+        return None
+    return FatalSourceError(
+        f"flagd at {settings.target} answers {error.code().name} ({error.details()}), at which "
+        "FLAGD_FATAL_STATUS_CODES gives up: every request goes to its caller's own service — "
+        "mend that and start this service again"
+    )
 
 
 def explained(error: Exception, settings: SyncSettings) -> FlagSourceError:

@@ -12,7 +12,7 @@ import grpc
 
 from openfeature_triton.flagd_config import DocumentReader
 from openfeature_triton.provider.deliveries import Deliveries
-from openfeature_triton.provider.errors import FlagSourceError
+from openfeature_triton.provider.errors import FatalSourceError, FlagSourceError
 from openfeature_triton.provider.flag_sources import FlagListener
 from openfeature_triton.provider.last_good import LastGood
 from openfeature_triton.provider.sync_channel import (
@@ -21,6 +21,7 @@ from openfeature_triton.provider.sync_channel import (
     answered,
     cancelled,
     explained,
+    gives_up,
 )
 from openfeature_triton.provider.sync_settings import SyncSettings
 
@@ -103,6 +104,7 @@ class _Stream:
         self._channel: SyncChannel | None = None
         self._lost_s: float | None = monotonic()
         self._why: Exception = FlagSourceError(f"flagd at {settings.target} has not answered yet")
+        self._gave_up: FatalSourceError | None = None
         self._told = ""
         self._question: Any = None
         self._asked_s = monotonic()
@@ -139,6 +141,8 @@ class _Stream:
             except Exception as error:  # noqa: BLE001 - whatever gRPC raises, the source lives on
                 received = False
                 self._lose(error)
+            if self._gave_up is not None:
+                return
             attempt = 0 if received else attempt + 1
             self._closed.wait(self._settings.backoff_s(attempt))
 
@@ -173,6 +177,7 @@ class _Stream:
         with self._news:
             if not cancelled(why):
                 self._why = why
+                self._gave_up = gives_up(why, self._settings)
             self._lost_s = monotonic() if self._lost_s is None else self._lost_s
 
     # The reading thread
@@ -184,6 +189,10 @@ class _Stream:
                     self._news.wait(TICK_S)
                 received, self._newest = self._newest, None
             if self._closed.is_set():
+                return
+            if self._gave_up is not None:
+                self._deliveries.error(self._gave_up)
+                self.first.set()
                 return
             if received is not None:
                 self._read(received)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MAX_BACKOFF_MS = 1_000
 MEBIBYTE = 2**20
+# fmt: off
+STATUS_CODES = frozenset((
+    "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
+    "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+))
+# fmt: on
 
 
 class SyncSettings(BaseSettings):
@@ -60,6 +67,10 @@ class SyncSettings(BaseSettings):
     retry_grace_period: float = Field(
         default=10.0, ge=0, description="seconds without flagd until STALE becomes ERROR"
     )
+    fatal_status_codes: str = Field(
+        default="",
+        description="gRPC status codes, comma separated, at which flagd is given up for good",
+    )
     heartbeat_s: float = Field(
         default=3.0,
         gt=0,
@@ -78,6 +89,20 @@ class SyncSettings(BaseSettings):
         description="the largest flag document that is received",
         validation_alias="OFT_SYNC_MAX_BYTES",
     )
+
+    @field_validator("fatal_status_codes")
+    @classmethod
+    def _known_codes(cls, value: str) -> str:
+        """Refuse what is no status code: it would never be met."""
+        unknown = _names(value) - STATUS_CODES
+        if unknown:
+            raise ValueError(f"no gRPC status codes: {', '.join(sorted(unknown))}")
+        return value
+
+    @property
+    def fatal_codes(self) -> frozenset[str]:
+        """The names of the status codes at which flagd is given up."""
+        return _names(self.fatal_status_codes)
 
     @property
     def target(self) -> str:
@@ -108,3 +133,7 @@ class SyncSettings(BaseSettings):
         """Seconds to wait after this many failed attempts in a row, at most one."""
         longest_ms = min(self.retry_backoff_max_ms, MAX_BACKOFF_MS)
         return min(self.retry_backoff_ms * 2.0 ** min(attempt, 16), longest_ms) / 1_000
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(name.strip().upper() for name in listed.split(",") if name.strip())

@@ -30,11 +30,14 @@ class Sync(sync_pb2_grpc.FlagSyncServiceServicer):
         self._context = Struct()
         self._context.update(dict(pair.split("=", 1) for pair in options.context))
         self._old = options.old
+        self._refuse = options.refuse
 
     def SyncFlags(  # noqa: N802 - the name of the stub
         self, request: Any, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         """Send the content now and after each change."""
+        if self._refuse:
+            context.abort(grpc.StatusCode[self._refuse], "not for you")
         headers = dict(context.invocation_metadata())
         wanted = str(headers.get("flagd-selector", request.selector))
         sent = None
@@ -66,6 +69,7 @@ def main() -> None:
     parser.add_argument("--selector", default="")
     parser.add_argument("--context", action="append", default=[])
     parser.add_argument("--old", action="store_true")
+    parser.add_argument("--refuse", default="", help="a status code to answer with")
     parser.add_argument("--key", default="")
     parser.add_argument("--cert", default="")
     options = parser.parse_args()

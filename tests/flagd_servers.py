@@ -61,7 +61,7 @@ class Flagd:
         self.file = file
         self._real = real
         self._arguments = arguments
-        self.port, self._rpc, self._management, self.ofrep_port = free_ports(4)
+        self.port, self.rpc_port, self._management, self.ofrep_port = free_ports(4)
         self._address = address or f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,7 +101,7 @@ class Flagd:
         if not self._real:
             return [sys.executable, str(_DOUBLE), self._address, str(self.file), *self._arguments]
         ports = {
-            "--port": self._rpc,
+            "--port": self.rpc_port,
             "--sync-port": self.port,
             "--management-port": self._management,
             "--ofrep-port": self.ofrep_port,

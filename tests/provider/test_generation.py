@@ -6,23 +6,33 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import ProviderStatus
+from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 
 from openfeature_triton.flagd_config import example, parse_document, read_document
-from openfeature_triton.provider import FileFlags, TritonProvider
-from openfeature_triton.provider.evaluation_servers import Ofrep
+from openfeature_triton.provider import (
+    FileFlags,
+    LastGood,
+    ProviderSettings,
+    SyncSettings,
+    TritonProvider,
+)
+from openfeature_triton.provider.evaluation_servers import FlagdRpc, Ofrep
 from openfeature_triton.provider.evaluator import Evaluator, evaluate
 from openfeature_triton.provider.generation import GenerationCheck, check_generation
+from openfeature_triton.provider.open_source import evaluation_server
 from tests.flagd_servers import Flagd, eventually, flagd_binary, free_ports
 
 ASR = example("asr")
@@ -57,6 +67,57 @@ def ofrep(bucketing: str) -> Iterator[str]:
             thread.join()
 
 
+class Evaluation(evaluation_pb2_grpc.ServiceServicer):
+    """flagd's evaluation service over the example, by a generation."""
+
+    def __init__(self, bucketing: str) -> None:
+        self._evaluator = Evaluator(read_document(ASR, bucketing=bucketing))
+
+    def ResolveObject(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802, ARG002
+        """The variant of one flag in one context."""
+        said = dict(request.context)
+        asked = EvaluationContext(said.pop("targetingKey"), said)
+        found = evaluate(self._evaluator.flags[request.flag_key], asked)
+        return evaluation_pb2.ResolveObjectResponse(variant=found.variant)
+
+
+@contextmanager
+def rpc(bucketing: str) -> Iterator[SyncSettings]:
+    """A server that speaks flagd's RPC and no OFREP; gives the settings that lead there."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    evaluation_pb2_grpc.add_ServiceServicer_to_server(Evaluation(bucketing), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    (nobody,) = free_ports(1)
+    try:
+        yield SyncSettings(host="127.0.0.1", rpc_port=port, ofrep_port=nobody)
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("ours", ["v2", "v3"])
+def test_a_server_without_ofrep_is_asked_by_rpc(ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the settings lead to asks both ways."""
+    with rpc("v2") as flagd:
+        monkeypatch.setenv("FLAGD_HOST", flagd.host)
+        monkeypatch.setenv("FLAGD_RPC_PORT", str(flagd.rpc_port))
+        monkeypatch.setenv("FLAGD_OFREP_PORT", str(flagd.ofrep_port))
+        server = evaluation_server(ProviderSettings(source="sync"))
+        assert server is not None
+        found = check_generation(read_document(ASR, bucketing=ours), server)
+    assert found.found == ("same" if ours == "v2" else "other")
+
+
+def test_nobody_to_ask_by_rpc_is_unknown(tmp_path: Path) -> None:
+    """Nor does a certificate that is not there end more than the question."""
+    (port,) = free_ports(1)
+    for tls in (False, True):
+        cert = str(tmp_path / "none.pem")
+        settings = SyncSettings(host="127.0.0.1", rpc_port=port, tls=tls, server_cert_path=cert)
+        found = check_generation(read_document(ASR), FlagdRpc(settings))
+        assert found.found == "unknown"
+
+
 def check(url: str, bucketing: str) -> GenerationCheck:
     """What asking a server says to a service of this generation."""
     return check_generation(read_document(ASR, bucketing=bucketing), Ofrep(url))
@@ -84,6 +145,9 @@ def test_flagd_splits_by_the_generation_that_it_is_known_for(tmp_path: Path) -> 
         eventually(lambda: check(url, "v2").found != "unknown")  # OFREP comes up after sync
         assert check(url, "v2").found == "same"
         assert check(url, "v3").found == "other"
+        rpc = FlagdRpc(SyncSettings(host="127.0.0.1", rpc_port=flagd.rpc_port))
+        assert check_generation(read_document(ASR, bucketing="v2"), rpc).found == "same"
+        assert check_generation(read_document(ASR, bucketing="v3"), rpc).found == "other"
     finally:
         flagd.kill()
 
@@ -137,3 +201,31 @@ def test_the_same_generation_is_ready() -> None:
         assert provider.verify_generation().found == "same"
     assert not errors
     assert api.get_client().get_provider_status() is ProviderStatus.READY
+
+
+def test_a_change_of_the_generation_is_loud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over a restart, where the last good flags are kept: both generations, and new phases."""
+    kept, phases = LastGood(tmp_path / "kept"), []
+    for bucketing in ("v2", "v2", "v3"):
+        caplog.clear()
+        source = FileFlags(ASR, bucketing=bucketing, last_good=kept)
+        provider = TritonProvider(source, {})
+        api.set_provider_and_wait(provider)
+        assert provider.document is not None
+        phases.append(provider.document.experiments["asr-fast-beam"].phase)
+        said = [each.message for each in caplog.records if each.levelno == logging.WARNING]
+        api.shutdown()
+        assert len(said) == (bucketing == "v3")
+    assert "bucketing changes from v2 to v3" in said[0]
+    assert "new phase" in said[0]
+    assert phases[0] == phases[1] != phases[2]
+
+
+def test_a_source_that_changes_its_generation_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    """Within a process, too."""
+    provider = TritonProvider("unread.json", {})
+    for bucketing in ("v3", "v2"):
+        provider.flags.on_document(read_document(ASR, bucketing=bucketing))
+    assert "bucketing changes from v3 to v2" in caplog.text

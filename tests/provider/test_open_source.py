@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import grpc
 import pytest
-from openfeature.contrib.provider.flagd import FlagdProvider
-from pydantic import ValidationError
+from openfeature.contrib.provider.flagd import FlagdProvider, config
+from pydantic import AliasChoices, ValidationError
 
 from openfeature_triton.provider import FileFlags, ProviderSettings, SyncFlags, SyncSettings
 from openfeature_triton.provider.open_source import open_source
+from openfeature_triton.provider.sync_settings import STATUS_CODES
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from an environment without any of ours or flagd's."""
-    for name in ("OFT_SOURCE", "OFT_FLAGS", "OFT_LAST_GOOD", "FLAGD_RESOLVER", "FLAGD_SYNC_PORT"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("OFT_", "FLAGD_"))]:
+        monkeypatch.delenv(name)
 
 
 def test_a_file_is_the_default() -> None:
@@ -39,6 +42,49 @@ def test_sync_by_our_name_and_by_flagds(
     source = open_source(ProviderSettings())
     assert isinstance(source, SyncFlags)
     assert source.settings.target == "flagd.example:9090"
+
+
+def test_in_process_with_an_offline_file_is_that_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As flagd's own provider has it, its interval included."""
+    monkeypatch.setenv("FLAGD_RESOLVER", "IN-PROCESS")
+    monkeypatch.setenv("FLAGD_OFFLINE_FLAG_SOURCE_PATH", "offline.json")
+    monkeypatch.setenv("FLAGD_OFFLINE_POLL_MS", "1000")
+    settings = ProviderSettings()
+    source = open_source(settings)
+    assert isinstance(source, FileFlags)
+    assert (source.path, settings.poll_ms) == (Path("offline.json"), 1000)
+
+
+def stock_settings() -> set[str]:
+    """The environment variables that flagd's own provider reads."""
+    named = {name: value for name, value in vars(config).items() if name.startswith("ENV_VAR_")}
+    return set(named.values())
+
+
+def test_each_setting_of_flagds_own_provider_is_known() -> None:
+    """What its next version adds has to be thought of here."""
+    ours = {
+        str(name)
+        for settings in (SyncSettings, ProviderSettings)
+        for key, field in settings.model_fields.items()
+        for name in (
+            field.validation_alias.choices
+            if isinstance(field.validation_alias, AliasChoices)
+            else [f"FLAGD_{key.upper()}"]
+        )
+    }
+    of_rpc_alone = {"FLAGD_CACHE", "FLAGD_MAX_CACHE_SIZE"}  # read by flagd's provider itself
+    assert stock_settings() - ours == of_rpc_alone
+
+
+def test_fatal_status_codes_are_names_of_grpcs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that never comes would be a setting that does nothing."""
+    assert {code.name for code in grpc.StatusCode} - {"OK"} == STATUS_CODES
+    monkeypatch.setenv("FLAGD_FATAL_STATUS_CODES", "unauthenticated, PERMISSION_DENIED")
+    assert SyncSettings().fatal_codes == {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+    monkeypatch.setenv("FLAGD_FATAL_STATUS_CODES", "FORBIDDEN")
+    with pytest.raises(ValidationError, match="FORBIDDEN"):
+        SyncSettings()
 
 
 def test_flagds_own_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider import LastGood
@@ -297,6 +297,35 @@ def test_a_selector_takes_its_part(tmp_path: Path) -> None:
     world.flagd.start()
     try:
         assert word(world.connect(selector="source=mine")) == "one"
+    finally:
+        api.shutdown()
+        world.flagd.kill()
+
+
+def test_a_fatal_status_code_ends_it_for_good(tmp_path: Path) -> None:
+    """FATAL, its own service for every request, and no thread that goes on asking."""
+    world = World(tmp_path / "flags.json", arguments=("--refuse", "PERMISSION_DENIED"))
+    world.flagd.start()
+    try:
+        with pytest.raises(ProviderFatalError, match="PERMISSION_DENIED"):
+            world.connect(fatal_status_codes="PERMISSION_DENIED")
+        client = api.get_client()
+        assert client.get_provider_status() is ProviderStatus.FATAL
+        assert client.get_string_details("word", "own").error_code is ErrorCode.PROVIDER_FATAL
+        eventually(lambda: not threads())
+    finally:
+        api.shutdown()
+        world.flagd.kill()
+
+
+def test_any_other_status_code_is_tried_again(tmp_path: Path) -> None:
+    """The refusal may end."""
+    world = World(tmp_path / "flags.json", arguments=("--refuse", "PERMISSION_DENIED"))
+    world.flagd.start()
+    try:
+        with pytest.raises(ProviderNotReadyError, match="not for you"):
+            world.connect(fatal_status_codes="UNAUTHENTICATED", deadline_ms=500)
+        assert threads()
     finally:
         api.shutdown()
         world.flagd.kill()
