@@ -21,6 +21,7 @@ from openfeature_triton.provider.rule_node import Attributes, Node, Run, constan
 
 Metadata = Mapping[str, "bool | int | float | str"]
 NO_METADATA: Metadata = MappingProxyType({})
+_NO_LANGUAGE = ("", "")
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -28,8 +29,8 @@ class Outcome(NamedTuple):
     """What a flag gives: a variant with its value, the caller's default, or an error.
 
     `types` are those as which the value may be asked for; `forced` says of an experiment's variant
-    that its split did not choose it; `plain` says that the value is no
-    object or list, so that it can be handed out as it is.
+    that its split did not choose it; `plain` says that the value is no object or list, so that it
+    can be handed out as it is; `matched` says that targeting gave it.
     """
 
     reason: Reason
@@ -41,6 +42,7 @@ class Outcome(NamedTuple):
     plain: bool = True
     error_code: ErrorCode | None = None
     message: str | None = None
+    matched: bool = False
 
 
 class CompiledFlag:
@@ -115,23 +117,30 @@ class CompiledFlag:
     def evaluate_in_language(self, attributes: Attributes, targeting_key: str | None) -> Outcome:
         """The outcome of a request by its language's tag, else by the tag's first subtag."""
         given = attributes.get(LANGUAGE)
-        tag = primary = ""
-        if given and isinstance(given, str):
-            tag, primary = read_language(given)
+        tag, primary = read_language(given) if isinstance(given, str) else _NO_LANGUAGE
         if primary and (
             tag != given or (self._wants_primary and attributes.get(PRIMARY) != primary)
         ):
             attributes = {**attributes, LANGUAGE: tag, PRIMARY: primary}
         found = self.evaluate(attributes, targeting_key)
+        if found.matched:
+            return (
+                found if self._forced is None else self._told_of(found, attributes, targeting_key)
+            )
         if found.variant is None and found.error_code is None and primary and primary != tag:
             attributes = {**attributes, LANGUAGE: primary}
             found = self.evaluate(attributes, targeting_key)
+        return self._told_of(found, attributes, targeting_key)
+
+    def _told_of(
+        self, found: Outcome, attributes: Attributes, targeting_key: str | None
+    ) -> Outcome:
+        """An outcome that says if the split did not choose its variant."""
         if found.variant is None:
             return found
-        by_default = self.experiment and found.reason is not Reason.TARGETING_MATCH
-        if by_default or (self.has_forced and self.is_forced(attributes, targeting_key)):
-            return found._replace(forced=True)
-        return found
+        by_default = self.experiment and not found.matched
+        forced = by_default or self.is_forced(attributes, targeting_key)
+        return found._replace(forced=True) if forced else found
 
     @property
     def has_forced(self) -> bool:
@@ -210,7 +219,9 @@ def _targeted(variants: Mapping[str, Any]) -> dict[str, Outcome]:
 
 def _made(reason: Reason, name: str, value: Any) -> Outcome:
     plain = not isinstance(value, (dict, list))
-    return Outcome(reason, name, value, named_service(value), _types(value), plain)
+    matched = reason is Reason.TARGETING_MATCH
+    service_id = named_service(value)
+    return Outcome(reason, name, value, service_id, _types(value), plain=plain, matched=matched)
 
 
 def _types(value: Any) -> frozenset[FlagType]:

@@ -34,10 +34,10 @@ class ServiceValues:
         found: FlagResolutionDetails[Any],
     ) -> FlagResolutionDetails[Any]:
         """Give the details with the service of that id as their value, or why it can't be used."""
-        if service is None or not service.published:
-            return _unusable(service_id, service, key, default, found)
         known = self._described.get(service_id)
         if known is None or known[0] is not service:
+            if service is None or not service.published:
+                return _unusable(service_id, service, key, default, found)
             known = self._described[service_id] = service, _describe(service)
         found.value = known[1]
         return found

@@ -43,6 +43,7 @@ from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.telemetry import telemetry_hooks
 
 _log = logging.getLogger(__name__)
+_NO_CONTEXT = EvaluationContext()
 
 
 class Track(Protocol):
@@ -170,8 +171,12 @@ class TritonProvider(AbstractProvider):
         return self._source.age_s() if self._source is not None else None
 
     def get_provider_hooks(self) -> list[Hook]:
-        """The hooks of the provider that evaluates, if it is another one, and telemetry's."""
-        return self._hooks if self._other is None else [*self._other.hooks(), *self._hooks]
+        """The hooks of the provider that evaluates, if it is another one, and telemetry's.
+
+        Telemetry's only where a span records.
+        """
+        hooks: list[Hook] = [hook for hook in self._hooks if hook.is_wanted()]
+        return hooks if self._other is None else [*self._other.hooks(), *hooks]
 
     @property
     def document(self) -> Document | None:
@@ -309,12 +314,12 @@ class TritonProvider(AbstractProvider):
         flag = evaluator.flags.get(key)
         if flag is None:
             return not_found(key, default)
-        attributes: Mapping[str, Any] = {} if context is None else context.attributes
-        targeting_key = None if context is None else context.targeting_key
+        context = context or _NO_CONTEXT
+        attributes: Mapping[str, Any] = context.attributes
         if evaluator.context:
             attributes = {**evaluator.context, **attributes}
         ask = flag.evaluate_in_language if flag.by_task else flag.evaluate
-        outcome = ask(attributes, targeting_key)
+        outcome = ask(attributes, context.targeting_key)
         if outcome.service_id is None or flag_type is not FlagType.OBJECT:
             return details(flag, outcome, flag_type, default)
         metadata = {**flag.metadata, FORCED: True} if outcome.forced else flag.metadata

@@ -285,14 +285,14 @@ def test_hooks_that_come_later_are_heard(make: Callable[..., World]) -> None:
     """Wherever they are added, even in place; and once they are gone, they are gone."""
     world, foreign = make(), Foreign()
     world.infer("asr")
-    for hooks in (world.client.hooks, api.get_hooks(), world.provider.get_provider_hooks()):
+    for hooks in (world.client.hooks, api.get_hooks()):
         hooks.append(foreign)
         world.infer("asr")
         hooks.remove(foreign)
         world.infer("asr")
     api.add_hooks([foreign])
     world.infer("asr")
-    assert foreign.seen == ["plain"] * 4
+    assert foreign.seen == ["plain"] * 3
 
 
 def test_direct_hooks_are_looked_at_once() -> None:
