@@ -102,11 +102,15 @@ def _hold_to_lint(
         return
     refused = EditRefusedError(
         Place(str(path)).at("flags", key),
-        f"nothing was changed, for lint would find {len(brought)} more: {brought[0].problem}",
+        f"nothing was changed: lint would find {_counted(len(brought))}: {brought[0].problem}",
         brought[0].advice,
     )
     refused.findings = tuple(brought)
     raise refused
+
+
+def _counted(findings: int) -> str:
+    return "what was not there before" if findings == 1 else f"{findings} things, the first"
 
 
 def _findings(path: Path, content: bytes, against: Against, *, strict: bool) -> list[Finding]:

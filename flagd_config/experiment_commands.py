@@ -55,7 +55,11 @@ def experiment() -> None:
 experiment.add_command(new)
 
 
-@experiment.command("list", epilog="Example: openfeature-triton experiment list --flags flags.json")
+@experiment.command(
+    "list",
+    short_help="List experiments, and where each is in its life.",
+    epilog="Example: openfeature-triton experiment list --flags flags.json",
+)
 @_reading
 def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
     """List the experiments of a flag file, and where each is in its life."""
@@ -72,7 +76,10 @@ def list_(path: Path, bucketing: str, *, as_json: bool) -> None:
         click.echo(f"left out: {error}", err=True)
 
 
-@experiment.command(epilog="Example: openfeature-triton experiment show nmt-indictrans3")
+@experiment.command(
+    short_help="Show one experiment.",
+    epilog="Example: openfeature-triton experiment show nmt-indictrans3",
+)
 @options.key
 @_reading
 def show(key: str, path: Path, bucketing: str, *, as_json: bool) -> None:
@@ -142,7 +149,8 @@ _step("cancel", "Give an experiment up.")
 
 
 @experiment.command(
-    epilog="Example: openfeature-triton experiment schedule nmt-indictrans3 --end 2026-12-24"
+    short_help="Set when it begins and ends by itself.",
+    epilog="Example: openfeature-triton experiment schedule nmt-indictrans3 --end 2026-12-24",
 )
 @options.key
 @_dates
@@ -174,7 +182,8 @@ def schedule(
 
 
 @experiment.command(
-    epilog="Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25%"
+    short_help="Change the split.",
+    epilog="Example: openfeature-triton experiment ramp nmt-indictrans3 treatment=25%",
 )
 @options.key
 @click.argument("shares", metavar="VARIANT=SHARE%...", nargs=-1, required=True)
@@ -200,7 +209,8 @@ def ramp(
 
 
 @experiment.command(
-    epilog="Example: openfeature-triton experiment conclude nmt-indictrans3 --ship treatment"
+    short_help="Send everybody to the winner.",
+    epilog="Example: openfeature-triton experiment conclude nmt-indictrans3 --ship treatment",
 )
 @options.key
 @click.option("--ship", "winner", required=True, help="The variant that everybody gets from now.")
@@ -282,5 +292,5 @@ def _say(made: Entry, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(made.as_dict(), indent=2))
         return
-    click.echo(f"{made.command} {made.experiment}: done; take it back by: experiment undo")
+    click.echo(f"{made.command} {made.experiment}: done; `experiment undo` takes it back")
     click.echo(made.diff)

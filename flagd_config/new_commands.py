@@ -26,7 +26,7 @@ _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _SIZE = click.FloatRange(0, min_open=True)
 
 
-@click.command(epilog=_EXAMPLE)
+@click.command(short_help="Write an experiment as a draft.", epilog=_EXAMPLE)
 @click.argument("key", required=False)
 @click.option("--task", help="The task type, e.g. nmt.")
 @click.option("--language", metavar="TAG,...", help="Only these languages, BCP 47; else all.")
