@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
+from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from openfeature_triton.dashboard.open_store import open_store
@@ -34,7 +35,11 @@ class Answer(TypedDict):
 
 def read_traffic(experiments: Iterable[str], now: datetime) -> Answer | None:
     """Read it from the store that the environment names; None where none is configured."""
-    settings, influx = DashboardSettings(), InfluxSettings()
+    try:
+        settings, influx = DashboardSettings(), InfluxSettings()
+    except ValidationError as error:
+        names = ", ".join("_".join(map(str, each["loc"])) for each in error.errors())
+        return {"experiments": {}, "problem": f"a setting can't be read ({names}): see the README"}
     if not influx.url and not _is_configured(settings):
         return None
     found: dict[str, Traffic] = {}

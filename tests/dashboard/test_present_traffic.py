@@ -57,3 +57,13 @@ def test_a_store_that_is_away_does_not_stop_a_plan(
     assert json.loads(result.stdout)["forecasts"] == []
     assert "the end at present traffic is not known" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_bad_setting_of_another_command_does_not_stop_a_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The dashboard's port is no reason not to plan; what can't be read is named."""
+    monkeypatch.setenv("OFT_PORT", "abc")
+    answer = read_traffic([KEY], NOW)
+    assert answer is not None
+    assert "(port)" in answer["problem"]
