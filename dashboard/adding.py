@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 from openfeature_triton.dashboard.histograms import merge
-from openfeature_triton.dashboard.store import Evaluations, Totals, Traffic
+from openfeature_triton.dashboard.store import Evaluations, Seen, Totals, Traffic, place
 
 T = TypeVar("T")
 
@@ -22,9 +22,14 @@ def totals(parts: Iterable[Iterable[Totals]]) -> tuple[Totals, ...]:
     )
 
 
+def seen(parts: Iterable[Iterable[Seen]]) -> tuple[Seen, ...]:
+    """Add up when a variant had traffic in a phase."""
+    return _added(parts, place, _both_seen)
+
+
 def traffic(parts: Iterable[Iterable[Traffic]]) -> tuple[Traffic, ...]:
     """Add up the traffic of a variant in a phase."""
-    return _added(parts, lambda t: (t.experiment, t.phase, t.variant, t.task_type), _both_traffics)
+    return _added(parts, place, _both_traffics)
 
 
 def evaluations(parts: Iterable[Iterable[Evaluations]]) -> tuple[Evaluations, ...]:
@@ -53,6 +58,10 @@ def _both_totals(a: Totals, b: Totals) -> Totals:
     return replace(
         a, fields=fields(a.fields, b.fields), latencies=merge((a.latencies, b.latencies))
     )
+
+
+def _both_seen(a: Seen, b: Seen) -> Seen:
+    return replace(a, first_ns=min(a.first_ns, b.first_ns), last_ns=max(a.last_ns, b.last_ns))
 
 
 def _both_traffics(a: Traffic, b: Traffic) -> Traffic:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from openfeature_triton.dashboard import summary
-from openfeature_triton.dashboard.plans import analyse, end_of_slice
-from openfeature_triton.dashboard.statistics import Analysis, MetricResult, Plan, VariantResult
+from openfeature_triton.dashboard.plans import end_of_slice, slices
+from openfeature_triton.dashboard.statistics import Analysis, MetricResult, Plan, primary_effects
 from openfeature_triton.dashboard.statistics.holm import adjusted
 from openfeature_triton.dashboard.store import STEP_NS, Totals
 from openfeature_triton.hooks import schema
@@ -71,11 +71,11 @@ def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Expose
     counts, promised = dict.fromkeys(variants, 0.0), dict.fromkeys(variants, 0.0)
     times: list[datetime] = []
     lines: dict[str, list[tuple[int, float]]] = {variant: [] for variant in variants}
-    slices = summary.group((t for t in totals if t.fields), lambda each: each.start_ns)
-    for start_ns in sorted(slices):
-        for each in slices[start_ns]:
+    by_time = summary.group((t for t in totals if t.fields), lambda each: each.start_ns)
+    for start_ns in sorted(by_time):
+        for each in by_time[start_ns]:
             _add(plan.weights.get(each.phase, {}), each, field, counts, promised)
-        times.append(end_of_slice(start_ns, min(slices), now))
+        times.append(end_of_slice(start_ns, min(by_time), now))
         for variant in variants:
             lines[variant].append((int(counts[variant]), promised[variant]))
     return tuple(
@@ -84,28 +84,28 @@ def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Expose
     )
 
 
-def by_language(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[LanguageEffect, ...]:
+def by_language(plan: Plan, totals: Sequence[Totals]) -> tuple[LanguageEffect, ...]:
     """Give the primary effect in each language, where there are several and it can be told."""
-    slices = summary.group(totals, lambda each: each.language)
-    if len(slices) < 2:
+    languages = summary.group(totals, lambda each: each.language)
+    if len(languages) < 2 or not plan.control:
         return ()
     found = [
-        (language, each.variant, each.primary)
-        for language in sorted(slices)
-        for each in _variants(plan, slices[language], now)
+        (language, variant, result)
+        for language in sorted(languages)
+        for variant, result in primary_effects(
+            slices(plan, _of_primary(plan, languages[language])), plan
+        ).items()
     ]
     shown = [each for each in found if each[2].effect.relative is not None]
     p_values = adjusted([1.0 if r.p_value is None else r.p_value for _, _, r in shown])
     return tuple(LanguageEffect(*each, p) for each, p in zip(shown, p_values, strict=True))
 
 
-def _variants(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[VariantResult, ...]:
+def _of_primary(plan: Plan, totals: Iterable[Totals]) -> Iterable[Totals]:
     """The histogram is left out where no quantile is asked for: it is most of the work."""
-    if not plan.primary_metric.startswith(QUANTILE):
-        totals = [each for each in totals if each.fields]
-    bare = replace(plan, guardrails=())
-    analysis = analyse(bare, totals, now)
-    return () if analysis is None else analysis.variants
+    if plan.primary_metric.startswith(QUANTILE):
+        return totals
+    return [each for each in totals if each.fields]
 
 
 def _add(

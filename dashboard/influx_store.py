@@ -67,9 +67,15 @@ class InfluxStore:
         """Look whether the store can be read: StoreError if not."""
         self._api.query(f"from(bucket: {text(self._settings.bucket)}) |> range(start: -1s)")
 
-    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+    def seen(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Seen, ...]:
         """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
-        return self._seen(self._ask(self._edges(experiment, None, None)))
+        return self._seen(self._ask(self._edges(experiment, start_ns, end_ns)))
 
     def traffic(
         self,

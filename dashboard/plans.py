@@ -124,22 +124,30 @@ def analyse(
     """
     if not plan.control:
         return None
-    wanted = {plan.control, *(variant for each in plan.weights.values() for variant in each)}
-    used, by_user = (
-        [each for each in given if not plan.weights or each.variant in wanted]
-        for given in (totals, clusters)
+    counts = [each for each in _used(plan, totals) if each.fields]
+    return summarize(
+        slices(plan, totals, clusters), plan, requests_per_day=requests_per_day(counts, now)
     )
+
+
+def slices(
+    plan: Plan, totals: Iterable[Totals], clusters: Iterable[Totals] = ()
+) -> Iterator[Slice]:
+    """Give what the statistics are made from, as `analyse` has it."""
+    used = _used(plan, totals)
     counts = [each for each in used if each.fields]
     has_exposures = any(each.fields.get(schema.EXPOSURES) for each in counts)
-    slices = [
+    places = summary.group([*counts, *_used(plan, clusters)], _place)
+    found = (
         Slice(_index(start_ns), phase, variant, _fields(members, has_exposures=has_exposures))
-        for (start_ns, phase, variant), members in summary.group(
-            [*counts, *by_user], _place
-        ).items()
-    ]
-    return summarize(
-        _with_latencies(slices, used), plan, requests_per_day=requests_per_day(counts, now)
+        for (start_ns, phase, variant), members in places.items()
     )
+    return _with_latencies(found, used)
+
+
+def _used(plan: Plan, totals: Iterable[Totals]) -> list[Totals]:
+    wanted = {plan.control, *(variant for each in plan.weights.values() for variant in each)}
+    return [each for each in totals if not plan.weights or each.variant in wanted]
 
 
 def _with_latencies(slices: Iterable[Slice], totals: Iterable[Totals]) -> Iterator[Slice]:

@@ -36,7 +36,10 @@ RECENT_S = 60.0
 """For how long yesterday and today are remembered, up to the last whole hour."""
 
 FRESH_S = 10.0
-"""For how long the rest is: as often as recorders write."""
+"""For how long the rest is, as often as recorders write; its latencies for `RECENT_S`.
+
+A histogram has a hundred times the fields, and a quantile of days moves little in a minute.
+"""
 
 MAX_KEPT = 200_000
 """How many values are remembered, of one group and slice of time each."""
@@ -85,9 +88,22 @@ class RememberingStore:
         self._lock = threading.Lock()
         self._max_kept = max_kept
 
-    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+    def seen(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Seen, ...]:
         """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
-        return self._remember(("seen", experiment), FRESH_S, lambda: self._store.seen(experiment))
+        return adding.seen(
+            self._stretches(
+                ("seen", experiment),
+                lambda start, end: self._store.seen(experiment, start_ns=start, end_ns=end),
+                start_ns,
+                end_ns,
+            )
+        )
 
     def traffic(
         self,
@@ -126,7 +142,9 @@ class RememberingStore:
         end_ns: int | None = None,
     ) -> tuple[Totals, ...]:
         """Give an experiment's histograms of latency by day or by hour, without fields."""
-        return self._totals(self._store.latencies, experiment, step, start_ns, end_ns)
+        return self._totals(
+            self._store.latencies, experiment, step, start_ns, end_ns, at_least_s=RECENT_S
+        )
 
     def clusters(
         self,
@@ -154,8 +172,9 @@ class RememberingStore:
 
     def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
         """Give the phases of all experiments, or of one, the oldest first."""
-        found = self._remember("phases", FRESH_S, self._store.phases)
-        return tuple(each for each in found if experiment in (None, each.experiment))
+        return self._remember(
+            ("phases", experiment), FRESH_S, lambda: self._store.phases(experiment)
+        )
 
     def size(self) -> int:
         """Say how many values are remembered."""
@@ -174,6 +193,8 @@ class RememberingStore:
         step: Step,
         start_ns: int | None,
         end_ns: int | None,
+        *,
+        at_least_s: float = 0.0,
     ) -> tuple[Totals, ...]:
         return adding.totals(
             self._stretches(
@@ -181,6 +202,7 @@ class RememberingStore:
                 lambda start, end: read(experiment, step=step, start_ns=start, end_ns=end),
                 start_ns,
                 end_ns,
+                at_least_s=at_least_s,
             )
         )
 
@@ -190,10 +212,13 @@ class RememberingStore:
         read: Callable[[int | None, int | None], tuple[T, ...]],
         start_ns: int | None,
         end_ns: int | None,
+        *,
+        at_least_s: float = 0.0,
     ) -> Iterator[tuple[T, ...]]:
         """Give what each stretch of time holds, read or remembered."""
         for start, end, kept_s in stretches(self._clock(), start_ns, end_ns):
-            yield self._remember((key, start, end), kept_s, partial(read, start, end))
+            for_s = max(kept_s, at_least_s)
+            yield self._remember((key, start, end), for_s, partial(read, start, end))
 
     def _remember(
         self, key: Hashable, kept_s: float, read: Callable[[], tuple[T, ...]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,7 +80,9 @@ def report(
         phase: the one to narrow to, if any.
         processes: the recording processes that can be seen from here.
     """
-    phases, seen = store.phases(key), store.seen(key)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(store.phases, key)
+        seen, phases = store.seen(key), asked.result()
     every = read_totals(store, key, seen)
     traffic = summary.traffic(seen, every)
     definition = define(key, flags, phases)
@@ -124,5 +127,5 @@ def report(
         looks={} if analysis is None else looks(analysis, now),
         exposed=exposed(plan, totals, now),
         # Buckets of users know no language, and requests of users are not to be compared.
-        by_language=() if plan.unit == "user" else by_language(plan, totals, now),
+        by_language=() if plan.unit == "user" else by_language(plan, totals),
     )

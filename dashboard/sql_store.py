@@ -82,10 +82,16 @@ class SqlStore:
         with self._reading():
             pass
 
-    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+    def seen(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Seen, ...]:
         """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
         with self._reading() as connection:
-            return _seen(connection, experiment, *day_spans(()))
+            return _seen(connection, experiment, *day_spans((), start_ns, end_ns))
 
     def traffic(
         self,

@@ -107,7 +107,13 @@ class Store(Protocol):
     whole hours since 1970: wider windows lie on one side or the other.
     """
 
-    def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+    def seen(
+        self,
+        experiment: str | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> tuple[Seen, ...]:
         """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
 
     def traffic(
@@ -187,7 +193,7 @@ def counts_and_latencies(
     )
 
 
-def place(seen: Seen) -> tuple[str, str, str, str]:
+def place(seen: Seen | Traffic) -> tuple[str, str, str, str]:
     """Give experiment, phase, variant, task type: what makes one traffic."""
     return seen.experiment, seen.phase, seen.variant, seen.task_type
 

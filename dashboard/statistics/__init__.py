@@ -19,7 +19,7 @@ In a notebook:
     True
 """
 
-from openfeature_triton.dashboard.statistics.analysis import summarize
+from openfeature_triton.dashboard.statistics.analysis import primary_effects, summarize
 from openfeature_triton.dashboard.statistics.guardrails import Guardrail, GuardrailResult
 from openfeature_triton.dashboard.statistics.planner import days_left, requests_per_arm
 from openfeature_triton.dashboard.statistics.results import (
@@ -46,6 +46,7 @@ __all__ = [
     "VariantResult",
     "Verdict",
     "days_left",
+    "primary_effects",
     "requests_per_arm",
     "summarize",
 ]

@@ -64,6 +64,13 @@ def summarize(
     )
 
 
+def primary_effects(slices: Iterable[Slice], plan: Plan) -> dict[str, MetricResult]:
+    """Give each variant's primary metric alone, as `summarize` does: for parts of an experiment."""
+    sums = accumulate(slices, plan.control, by_user=plan.unit == "user")
+    treatments = [variant for variant in sums.variants if variant != plan.control]
+    return {each: compare(sums, plan, each, plan.primary_metric) for each in treatments}
+
+
 @dataclass(frozen=True, slots=True)
 class _Progress:
     """How far the experiment is: requests by variant and in all, days to go."""

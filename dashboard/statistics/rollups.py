@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -146,13 +147,7 @@ def accumulate(slices: Iterable[Slice], control: str, *, by_user: bool = False) 
     variants = (control, *sorted({each.variant for each in given} - {control}))
     names = sorted({name for each in given for name in each.fields})
     row = {name: index for index, name in enumerate(names)}
-    sums = np.zeros((len(names), len(times), len(phases), len(variants)))
-    for each in given:
-        rows = [row[name] for name in each.fields]
-        time, phase, variant = (
-            times.index(each.index), phases.index(each.phase), variants.index(each.variant),
-        )  # fmt: skip
-        sums[rows, time, phase, variant] += list(each.fields.values())
+    sums = _sums(given, row, times, phases, variants)
     bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
     held = sorted(bins, key=bins.__getitem__)
     counts = sums[[row[name] for name in held]].sum(axis=(1, 2)).T
@@ -169,6 +164,30 @@ def accumulate(slices: Iterable[Slice], control: str, *, by_user: bool = False) 
         counts=counts,
         buckets=_stacked(buckets, sums.shape[1:]),
     )
+
+
+def _sums(
+    slices: Sequence[Slice],
+    row: Mapping[str, int],
+    times: Sequence[int],
+    phases: Sequence[str],
+    variants: Sequence[str],
+) -> Floats:
+    """Add slices up into one array of shape (fields, times, phases, variants)."""
+    shape = len(row), len(times), len(phases), len(variants)
+    numbers = [{key: nth for nth, key in enumerate(keys)} for keys in (times, phases, variants)]
+    width = math.prod(shape[1:])
+    places: list[int] = []
+    values: list[float] = []
+    for each in slices:
+        time, phase, variant = (
+            of[key] for of, key in zip(numbers, (each.index, each.phase, each.variant), strict=True)
+        )
+        at = (time * shape[2] + phase) * shape[3] + variant
+        places += [row[name] * width + at for name in each.fields]
+        values += each.fields.values()
+    found = np.bincount(np.array(places, int), np.array(values, float), math.prod(shape))
+    return found.astype(float).reshape(shape)
 
 
 def _stacked(

@@ -95,9 +95,8 @@ def measure(make_store: Callable[[], Store]) -> None:
     print(f"  page, all remembered {spread(page_ms)} ms")
     print(f"  list of {EXPERIMENTS + 1}, cold    {list_cold_ms:.1f} ms")
     print(f"  list of {EXPERIMENTS + 1}, warm    {spread(list_ms)} ms")
-    print(
-        f"  size of the page     {len(page) / 1e3:.0f} kB, {len(gzip.compress(page)) / 1e3:.0f} kB gzipped"
-    )
+    kb, gzipped_kb = (len(each) / 1e3 for each in (page, gzip.compress(page)))
+    print(f"  size of the page     {kb:.0f} kB, {gzipped_kb:.0f} kB gzipped")
 
 
 def time_ms(client: FlaskClient, path: str) -> float:

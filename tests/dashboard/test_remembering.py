@@ -13,7 +13,7 @@ from openfeature_triton.dashboard.remembering import (
     RECENT_S,
     RememberingStore,
 )
-from openfeature_triton.dashboard.store import Seen
+from openfeature_triton.dashboard.store import Phase
 from openfeature_triton.hooks import MissingStoreError
 from tests.dashboard.conftest import NOW, Outcome, World
 
@@ -32,8 +32,10 @@ def test_what_is_remembered_is_what_was_read(world: World) -> None:
     ]
     for _ in range(2):
         assert remembering.phases("e") == store.phases("e")
-        assert remembering.seen("e") == store.seen("e")
         for start, end in ranges:
+            assert remembering.seen("e", start_ns=start, end_ns=end) == store.seen(
+                "e", start_ns=start, end_ns=end
+            )
             assert remembering.traffic("e", start_ns=start, end_ns=end) == store.traffic(
                 "e", start_ns=start, end_ns=end
             )
@@ -63,28 +65,28 @@ def test_what_is_still_written_is_read_again_soon_and_the_rest_later(world: Worl
 
 def test_who_asks_meanwhile_waits_for_the_same_answer(world: World) -> None:
     """Eight pages at once read the store once; an error reaches all who waited for it."""
-    world.record("e", [Outcome("old", 1.0)])
+    world.record("e", [Outcome("old", 1.0)], weights={"old": 1})
     asked: list[str | None] = []
     gate = threading.Event()
 
     class Slow(SqlStore):
-        def seen(self, experiment: str | None = None) -> tuple[Seen, ...]:
+        def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
             asked.append(experiment)
             assert gate.wait(30)
             if experiment == "broken":
                 raise MissingStoreError("store", "it is away", "wait")
-            return super().seen(experiment)
+            return super().phases(experiment)
 
     store = RememberingStore(Slow(world.url), lambda: NOW)
     with ThreadPoolExecutor(16) as threads:
-        fine = [threads.submit(store.seen, "e") for _ in range(8)]
-        broken = [threads.submit(store.seen, "broken") for _ in range(8)]
+        fine = [threads.submit(store.phases, "e") for _ in range(8)]
+        broken = [threads.submit(store.phases, "broken") for _ in range(8)]
         while len(asked) < 2:
             time.sleep(0.01)
         gate.set()
-        assert {each.result() for each in fine} == {SqlStore(world.url).seen("e")}
+        assert {each.result() for each in fine} == {SqlStore(world.url).phases("e")}
         assert all(isinstance(each.exception(), MissingStoreError) for each in broken)
-    assert len(store.seen("e")) == 1
+    assert len(store.phases("e")) == 1
     assert asked.count("e") == 1
 
 
