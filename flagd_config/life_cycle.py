@@ -41,7 +41,6 @@ STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
 """Command → from which statuses, to which."""
 
 ALIVE = (DRAFT, RUNNING, PAUSED)
-_PLAINLY = Against()
 _Change = Callable[[FlagText, Experiment, Any], None]  # with the targeting, `$ref`s resolved
 
 
@@ -63,7 +62,7 @@ def step(
     key: str,
     command: str,
     reason: str,
-    against: Against = _PLAINLY,
+    against: Against | None = None,
     *,
     dates: Dates | None = None,
 ) -> audit.Entry:
@@ -84,7 +83,7 @@ def step(
 
 
 def schedule(
-    path: Path, key: str, dates: Dates, reason: str, against: Against = _PLAINLY
+    path: Path, key: str, dates: Dates, reason: str, against: Against | None = None
 ) -> audit.Entry:
     """Set from when until when an experiment takes requests; a date of None stays as it is.
 
@@ -100,7 +99,7 @@ def schedule(
 
 
 def ramp(
-    path: Path, key: str, shares: Mapping[str, float], reason: str, against: Against = _PLAINLY
+    path: Path, key: str, shares: Mapping[str, float], reason: str, against: Against | None = None
 ) -> audit.Entry:
     """Change the split: each named variant gets its share of 100, the others what is left.
 
@@ -111,13 +110,13 @@ def ramp(
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
         weights = new_weights(experiment.weights, shares, Place(str(path)).at("flags", key))
         for place, variant in _weight_places(path, key, rule):
-            text.set(place, weights[variant])
+            text.set(place, weights.pop(variant, 0))  # 0 where a variant has a second share
 
     return _edit(path, key, ("ramp", ALIVE, reason), change, against)
 
 
 def conclude(
-    path: Path, key: str, winner: str, reason: str, against: Against = _PLAINLY
+    path: Path, key: str, winner: str, reason: str, against: Against | None = None
 ) -> audit.Entry:
     """Turn an experiment into a plain flag: whoever it took gets the winner, without an end.
 
@@ -171,7 +170,11 @@ def _refuse_undo(path: Path, last: audit.Entry, before: bytes | None) -> NoRetur
 
 
 def _edit(
-    path: Path, key: str, step: tuple[str, tuple[str, ...], str], change: _Change, against: Against
+    path: Path,
+    key: str,
+    step: tuple[str, tuple[str, ...], str],
+    change: _Change,
+    against: Against | None,
 ) -> audit.Entry:
     """Change an experiment that is where the command may be given; `step` has its reason, too."""
     command, allowed, reason = step
@@ -181,7 +184,7 @@ def _edit(
         _require(path, experiment, command, allowed)
         change(text, experiment, document.flags[key]["targeting"])
 
-    return edit_flag(path, key, edit, against, command=command, reason=reason)
+    return edit_flag(path, key, edit, against or Against(), command=command, reason=reason)
 
 
 def _experiment(path: Path, document: Document, key: str) -> Experiment:

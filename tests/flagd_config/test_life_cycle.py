@@ -111,6 +111,17 @@ def test_a_ramp_that_cannot_be_is_refused(
     assert path.read_bytes() == example("nmt").read_bytes()
 
 
+def test_a_variant_with_two_shares_is_ramped_once(tmp_path: Path) -> None:
+    """Shares of one variant add up, so the first one gets all."""
+    path = tmp_path / "flags.json"
+    split = '["control", 25], ["treatment", 50], ["control", 25]'
+    text = example("nmt").read_text().replace('["control", 50], ["treatment", 50]', split)
+    path.write_text(text)
+    ramp(path, KEYS["nmt"], {"control": 75.0}, "")
+    weights = read_document(path).experiments[KEYS["nmt"]].weights
+    assert dict(weights) == {"control": 75, "treatment": 25}
+
+
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_ramped_weights_keep_the_shares(one: float, other: float) -> None:
     """Whole weights, their sum what it should be, each share within a thousandth of a point."""
