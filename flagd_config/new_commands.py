@@ -22,6 +22,7 @@ _EXAMPLE = (
 )
 
 
+GUARDRAILS = "error_rate:10%, latency_p95:20%"
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _SIZE = click.FloatRange(0, min_open=True)
 
@@ -49,7 +50,7 @@ _SIZE = click.FloatRange(0, min_open=True)
     help="The smallest effect worth finding, in the metric's unit; of latency, a share.",
 )
 @click.option("--planned-requests", type=click.IntRange(1), help="Else the planner says it.")
-@click.option("--guardrails", help='E.g. "error_rate:10%, latency_p95:20%".')
+@click.option("--guardrails", help=f'By how much what may be worse, else "{GUARDRAILS}".')
 @click.option("--owner", help="Who is to be asked.")
 @click.option("--hypothesis", help="What is expected, and why.")
 @click.option("--priority", type=int, help="Which experiment of a task is asked first: the lowest.")
@@ -127,7 +128,6 @@ def _metadata(said: Mapping[str, Any], weights: Mapping[str, int]) -> dict[str, 
         said["minimum_effect"], "--minimum-effect", "Smallest effect worth finding"
     )
     baseline, planned = _plan(said, metric, effect, weights)
-    guardrails = "error_rate:10%, latency_p95:20%"
     return {
         "unit": unit,
         "priority": said["priority"],
@@ -135,7 +135,7 @@ def _metadata(said: Mapping[str, Any], weights: Mapping[str, int]) -> dict[str, 
         "minimum_effect": effect,
         "baseline": baseline,
         "planned_requests": planned,
-        "guardrails": _ask(said["guardrails"], "--guardrails", "Guardrails", guardrails),
+        "guardrails": _ask(said["guardrails"], "--guardrails", "Guardrails", GUARDRAILS),
         "owner": _ask(said["owner"], "--owner", "Owner", ""),
         "hypothesis": _ask(said["hypothesis"], "--hypothesis", "Hypothesis", ""),
     }
