@@ -9,9 +9,9 @@ import os
 import sys
 import threading
 import weakref
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from openfeature_triton.provider.client_modules import import_http
 from openfeature_triton.provider.credential_plugin import CredentialPlugin
 from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.loop_clients import LoopClients
@@ -27,12 +27,11 @@ class TritonClients:
     """One client per service and thread (HTTP), process (gRPC) or event loop (both, asynchronous).
 
     Made when first asked for, and anew when the service's record has changed and in a forked
-    child; those of ended threads and loops are closed. Importing tritonclient's HTTP takes 200 ms:
-    that is done here, at start-up, so that no request and no event loop waits for it.
+    child; those of ended threads and loops are closed.
     """
 
     def __init__(self, settings: ProviderSettings) -> None:
-        import_module("tritonclient.http.aio")
+        import_http()
         self._connect_timeout_s = settings.connect_timeout_s
         self._network_timeout_s = settings.network_timeout_s
         self._of_thread = _OfThread()

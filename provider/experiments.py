@@ -18,6 +18,7 @@ from typing_extensions import Unpack
 
 from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.calls import AsyncCall, Call
+from openfeature_triton.provider.client_modules import import_clients_of
 from openfeature_triton.provider.clients import TritonClients
 from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
 from openfeature_triton.provider.reports import Reports
@@ -55,6 +56,7 @@ class Experiments:
         settings = settings or ProviderSettings()
         self._deadline_s = settings.deadline_s
         self.clients = TritonClients(settings)
+        import_clients_of(own.values())
         self.tally = Tally(_log)
         self.reports = Reports(client, self.tally)
         self.breakers = Breakers(
@@ -78,11 +80,15 @@ class Experiments:
         return self.tally.counts()
 
     def stats(self) -> Mapping[str, Any]:
-        """What operators ask for: `counts`, breakers that are not closed, how often one opened."""
+        """What operators ask for: `counts`, breakers that are not closed, how often one opened.
+
+        `provider` counts what failed there: tracking, tracing.
+        """
         return {
             "counts": self.counts(),
             "breakers": self.breakers.states(),
             "breakers_opened": self.breakers.opened,
+            "provider": self.router.provider_counts(),
         }
 
     def close(self) -> None:

@@ -36,6 +36,10 @@ from openfeature_triton.provider.keyring import Keyring
 from openfeature_triton.provider.migration import is_current, migrate, services
 from openfeature_triton.provider.service import Service, check_service
 
+_LIBPQ = ("postgresql+psycopg", "postgresql+psycopg2", "postgresql")
+_POSTGRESQL_BOUNDS = {"connect_timeout": 5, "options": "-c lock_timeout=5000"}
+"""How long its driver waits, unless the URL says so; SQLite is given as long."""
+
 _FIRST = "check OFT_REGISTRY, or add a first service: openfeature-triton service add"
 
 
@@ -246,7 +250,11 @@ class Registry:
 
     def _pooling(self) -> dict[str, Any]:
         """A file is opened for each use: a file that was put in its place is then seen."""
-        return {"poolclass": NullPool} if self._is_file() else {"pool_pre_ping": True}
+        if self._is_file():
+            return {"poolclass": NullPool}
+        bounds = _POSTGRESQL_BOUNDS if self._url.drivername in _LIBPQ else {}
+        unsaid = {name: each for name, each in bounds.items() if name not in self._url.query}
+        return {"pool_pre_ping": True, "connect_args": unsaid}
 
     def _is_file(self) -> bool:
         is_sqlite = self._url.get_backend_name() == "sqlite"

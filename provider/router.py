@@ -71,6 +71,11 @@ class Router:
         own = route.own_service_id
         return self._service(own), self._own_variant(route.experiment, own)
 
+    def provider_counts(self) -> Mapping[str, int]:
+        """What the provider has counted."""
+        provider = self._client.provider
+        return provider.counts() if isinstance(provider, TritonProvider) else {}
+
     def _route(self, request: Request) -> Route:
         provider = self._provider()
         if isinstance(provider, RouteReason):

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from openfeature_triton.provider.client_modules import import_clients_of
 from openfeature_triton.provider.errors import KeyringError
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.service import Service
@@ -105,6 +106,7 @@ class ServiceCache:
             if self._read_at is None:
                 self._registry.require()
             loaded = self._registry.load()
+        import_clients_of(loaded.services)
         self._services = {service.service_id: service for service in loaded.services}
         for error in loaded.refused:
             self._leave_out(error)

@@ -19,6 +19,7 @@ from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.candidate import Assignment
+from openfeature_triton.provider.client_modules import import_clients_of
 from openfeature_triton.provider.compiled_flag import named_service
 from openfeature_triton.provider.errors import FatalSourceError
 from openfeature_triton.provider.evaluation_servers import EvaluationServer
@@ -132,6 +133,8 @@ class TritonProvider(AbstractProvider):
             stack.callback(self._start_flags, evaluation_context)
             if isinstance(self.services, ServiceCache):
                 self.services.start(self._tell_recovery)
+            elif isinstance(self.services, Mapping):
+                import_clients_of(self.services.values())
 
     def _tell_recovery(self) -> None:
         """The registry can be read at last; with flags, the provider is ready."""

@@ -168,7 +168,7 @@ def drips(connection: Any, goes_on: Callable[[], bool]) -> None:
 
 ENDPOINT_FAULTS = [
     pytest.param(None, (OSError, InferenceServerException), "unreachable", id="refused"),
-    pytest.param(endpoints.stays_silent, DeadlineExceededError, "timeout", id="60 s slow"),
+    pytest.param(endpoints.answers_after(60), DeadlineExceededError, "timeout", id="60 s slow"),
     pytest.param(drips, DeadlineExceededError, "timeout", id="a byte a second"),
     pytest.param(endpoints.UNAUTHORISED, InferenceServerException, "unauthorised", id="401"),
     pytest.param(endpoints.FORBIDDEN, InferenceServerException, "unauthorised", id="403"),
@@ -189,6 +189,15 @@ def test_infer_gives_the_callers_own_exception(
         through(world)
     assert time.monotonic() - started_s < SOON_S
     assert world.errors() == {error_class: 1}
+
+
+@pytest.mark.parametrize("through", [infer, infer_async, call, call_async])
+def test_an_answer_before_the_deadline_is_waited_for(world: World, through: Ask) -> None:
+    """Slow is no fault while there is time."""
+    world.break_assigned(endpoints.answers_after(1.2))
+    assert through(world, deadline_s=20.0) == 2.0
+    assert (world.requests(), world.errors()) == (1, {})
+    assert "fallback_timeout" not in world.experiments.counts()
 
 
 @pytest.mark.parametrize("through", [call, call_async])
@@ -311,6 +320,29 @@ def test_a_recorder_that_raises_costs_no_request(world: World, through: Ask) -> 
 
     api.set_provider_and_wait(TritonProvider.open(world.settings, on_track=fail))
     assert through(world) == 2.0
+
+
+class Broken:
+    """A recorder of which nothing works."""
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        return self._fail
+
+    def _fail(self, *_: object) -> NoReturn:
+        raise RuntimeError("the recorder fails")
+
+
+@pytest.mark.parametrize("beside", [[], [Hook()]])  # told directly, and through the SDK
+@pytest.mark.parametrize("through", [infer, infer_async, call, call_async])
+def test_a_hook_whose_recorder_raises_costs_no_request(
+    world: World, through: Ask, beside: list[Hook]
+) -> None:
+    """Not even where counting the failure fails."""
+    broken: Any = Broken()
+    api.clear_hooks()
+    api.add_hooks([ExperimentHook(broken), *beside])
+    assert through(world) == 2.0
+    assert world.requests() == 1
 
 
 def test_a_store_that_fails_costs_no_request(world: World) -> None:

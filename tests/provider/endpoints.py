@@ -54,6 +54,19 @@ def stays_silent(connection: socket.socket, goes_on: Callable[[], bool]) -> None
         time.sleep(0.05)
 
 
+def answers_after(seconds: float) -> Behaviour:
+    """Answer, but late; not at all once nobody waits any more."""
+
+    def behave(connection: socket.socket, goes_on: Callable[[], bool]) -> None:
+        until_s = time.monotonic() + seconds
+        while goes_on() and time.monotonic() < until_s:
+            time.sleep(0.02)
+        if goes_on():
+            connection.sendall(_head("200 OK", len(ANSWER)) + ANSWER)
+
+    return behave
+
+
 def drips(connection: socket.socket, goes_on: Callable[[], bool]) -> None:
     """Send a good answer, one byte at a time: each socket operation is quick, the whole never."""
     for byte in _head("200 OK", len(ANSWER)) + ANSWER:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.hook import Hook
 
 from openfeature_triton.flagd_config import example
 from openfeature_triton.provider import Experiments, TritonProvider
@@ -73,10 +74,15 @@ def test_plain_openfeature_use_says_it_too(spans: Any) -> None:
     assert "ab_test.experiment_id" not in unmatched.attributes
 
 
+@pytest.mark.parametrize("hooks", [[], [Hook()]])  # told directly, and through the SDK
 def test_a_broken_tracer_costs_nothing(
-    spans: Any, connect: Callable[..., Experiments], monkeypatch: pytest.MonkeyPatch
+    spans: Any,
+    connect: Callable[..., Experiments],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    hooks: list[Hook],
 ) -> None:
-    """Its trouble does not reach the request."""
+    """Its trouble does not reach the request; it is counted, and logged once."""
     from opentelemetry import trace
 
     def fail() -> None:
@@ -84,7 +90,16 @@ def test_a_broken_tracer_costs_nothing(
 
     assert spans
     monkeypatch.setattr(trace, "get_current_span", fail)
-    assert connect(example("asr")).route("asr", **ASKED).is_experiment
+    experiments = connect(example("asr"))
+    api.add_hooks(hooks)
+    assert all(experiments.route("asr", **ASKED).is_experiment for _ in range(3))
+    provider = api.get_client().provider
+    assert isinstance(provider, TritonProvider)
+    trouble = "a span did not take which variant a request got"
+    assert provider.counts() == {trouble: 3}
+    assert [each.message for each in caplog.records if trouble in each.message] == [
+        f"{trouble}: RuntimeError (1 since last said)"
+    ]
 
 
 def test_without_opentelemetry_nothing_is_imported() -> None:

@@ -1,0 +1,154 @@
+"""Faults of a registry on a real PostgreSQL: requests go on by what was known; counters tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from openfeature import api
+from pydantic import SecretStr
+
+from openfeature_triton.provider import (
+    Experiments,
+    Keyring,
+    ProviderSettings,
+    Registry,
+    RegistryUnavailableError,
+    RouteReason,
+    Service,
+    ServiceCache,
+    TritonProvider,
+)
+from tests.integration.test_faults import SOON_S
+from tests.provider import endpoints
+from tests.provider.endpoints import ask, http_endpoint
+from tests.provider.test_experiments import ASKED, OWN, write_flags
+from tests.store_servers import PostgresServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("postgres")]
+
+UNREAD = "the registry could not be read; the last known services stay"
+
+
+@dataclass
+class World:
+    """A service whose registry is on PostgreSQL; everybody is assigned to `asr-fast`."""
+
+    settings: ProviderSettings
+    experiments: Experiments
+    database: str
+
+    def connect(self, name: str = "") -> psycopg.Connection[tuple[object, ...]]:
+        """As an operator, to the registry's database or another."""
+        url = self.database.replace("postgresql+psycopg", "postgresql")
+        where = url.rpartition("/")[0] + f"/{name}" if name else url
+        return psycopg.connect(where, autocommit=True)
+
+    def infer(self) -> float:
+        """One request."""
+        with self.experiments.infer("asr", **ASKED) as call:
+            return ask(call)
+
+    def reads(self) -> dict[str, int]:
+        """How reading the registry went, so often."""
+        provider = api.get_client().provider
+        assert isinstance(provider, TritonProvider)
+        assert isinstance(provider.services, ServiceCache)
+        return dict(provider.services.counts())
+
+    def until_counted(self, name: str) -> None:
+        """Wait for one more count of what the cache tells."""
+        before, end_s = self.reads().get(name, 0), time.monotonic() + 2 * SOON_S
+        while self.reads().get(name, 0) <= before:
+            assert time.monotonic() < end_s, self.reads()
+            time.sleep(0.02)
+
+    def assert_answers(self) -> None:
+        """Requests are answered at once, by the assigned service."""
+        started_s = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            found = [pool.submit(self.infer) for _ in range(100)]
+            assert {each.result() for each in found} == {2.0}
+        assert time.monotonic() - started_s < SOON_S
+        assert self.experiments.route("asr", **ASKED).service_id == "asr-fast"
+
+
+@pytest.fixture
+def world(postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
+    """A whole service but for its store."""
+    with ExitStack() as stack:
+        url = stack.enter_context(http_endpoint(endpoints.answers())).url
+        database = postgres.new_database()
+        split = {"fractional": [["control", 0], ["treatment", 1]]}
+        settings = ProviderSettings(
+            flags=str(write_flags(tmp_path / "flags.json", one={"targeting": split})),
+            registry=SecretStr(database),
+            keys=Keyring.generate_key(),
+            registry_ttl_s=0.05,
+        )
+        with closing(Registry(settings.registry, Keyring((settings.keys,)))) as registry:
+            registry.create_schema()
+            for name in (OWN, "asr-fast"):
+                registry.add(Service(name, "asr", url, name, credential=SecretStr("secret")))
+        api.set_provider_and_wait(TritonProvider.open(settings))
+        experiments = Experiments(api.get_client(), settings=settings)
+        stack.callback(experiments.close)
+        yield World(settings, experiments, database)
+
+
+def test_a_lock_on_the_table_holds_nobody_up(world: World) -> None:
+    """While a migration, say, keeps readers out, the last known services stay; then it goes on."""
+    with world.connect() as operator, operator.transaction():
+        operator.execute("LOCK TABLE services IN ACCESS EXCLUSIVE MODE")
+        world.assert_answers()
+        world.until_counted(UNREAD)
+        world.assert_answers()
+    world.until_counted("registry_read")
+
+
+def test_a_lock_at_the_start_is_said_in_bounded_time(world: World) -> None:
+    """A service that starts meanwhile is told, and is ready once it can read."""
+    api.shutdown()
+    with world.connect() as operator, operator.transaction():
+        operator.execute("LOCK TABLE services IN ACCESS EXCLUSIVE MODE")
+        started_s = time.monotonic()
+        with pytest.raises(RegistryUnavailableError, match="lock timeout"):
+            api.set_provider_and_wait(TritonProvider.open(world.settings))
+        assert time.monotonic() - started_s < 2 * SOON_S
+        assert world.experiments.route("asr", **ASKED).reason is RouteReason.UNKNOWN_SERVICE
+    world.until_counted("registry_read")
+    world.assert_answers()
+
+
+def test_a_database_that_is_stopped_leaves_what_was_known(world: World) -> None:
+    """Its connections are cut and no new one is let in; then it is back."""
+    name = world.database.rpartition("/")[2]
+    with world.connect("postgres") as operator:
+        operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+        world.until_counted(UNREAD)
+        world.assert_answers()
+        operator.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+    world.until_counted("registry_read")
+    world.assert_answers()
+
+
+def test_a_row_that_is_deleted_sends_requests_home(world: World) -> None:
+    """The assigned service's row goes while requests run: none fails, and the reason is counted."""
+    with ThreadPoolExecutor(4) as pool, world.connect() as operator:
+        before = [pool.submit(world.infer) for _ in range(200)]
+        operator.execute("DELETE FROM services WHERE service_id = 'asr-fast'")
+        world.until_counted("registry_read")
+        world.until_counted("registry_read")
+        after = [pool.submit(world.infer) for _ in range(20)]
+        assert {each.result() for each in (*before, *after)} == {2.0}
+    assert world.experiments.counts()["unknown_service"] >= 20
+    assert world.experiments.route("asr", **ASKED).reason is RouteReason.UNKNOWN_SERVICE
