@@ -11,6 +11,7 @@ from typing import Any
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagResolutionDetails
+from openfeature.hook import Hook
 from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider.triton_provider import TritonProvider
@@ -18,31 +19,35 @@ from openfeature_triton.provider.triton_provider import TritonProvider
 
 def evaluate_by_sdk(
     client: OpenFeatureClient,
-    provider: TritonProvider,
+    decided: DecidedProvider,
     flag_key: str,
-    resolution: FlagResolutionDetails[Any],
     context: EvaluationContext,
 ) -> FlagEvaluationDetails[Any]:
     """Run the stages of all hooks around an answer that is known; give what they made of it."""
-    decided = _DecidedProvider(provider, resolution, context)
     return _DecidedClient(client, decided).get_object_details(flag_key, {}, context)
 
 
-class _DecidedProvider:
+class DecidedProvider:
     """A provider for one request: what is known is the answer, unless a hook asks otherwise."""
 
     def __init__(
         self,
         provider: TritonProvider,
+        hooks: list[Hook],
         resolution: FlagResolutionDetails[Any],
         context: EvaluationContext,
     ) -> None:
         self._provider = provider
+        self._hooks = hooks
         self._resolution = resolution
         self._context = context
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._provider, name)
+
+    def get_provider_hooks(self) -> list[Hook]:
+        """The provider's hooks, as they were when it was decided to ask the SDK."""
+        return self._hooks
 
     def resolve_object_details(
         self, flag_key: str, default_value: Any, evaluation_context: EvaluationContext
@@ -56,7 +61,7 @@ class _DecidedProvider:
 class _DecidedClient(OpenFeatureClient):
     """The service's client, with its hooks and context, asking that provider."""
 
-    def __init__(self, client: OpenFeatureClient, provider: Any) -> None:
+    def __init__(self, client: OpenFeatureClient, provider: DecidedProvider) -> None:
         super().__init__(client.domain, client.version, client.context, client.hooks)
         self._provider = provider
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import Any
 
-from openfeature.api import get_hooks
 from openfeature.client import OpenFeatureClient
-from openfeature.evaluation_context import EvaluationContext
-from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.provider import ProviderStatus
 
+from openfeature_triton.provider.announcer import Announcer
 from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.candidate import Assignment
-from openfeature_triton.provider.decided import evaluate_by_sdk
-from openfeature_triton.provider.direct_hooks import DirectHooks, Told
-from openfeature_triton.provider.forced import FORCED
 from openfeature_triton.provider.request import Request, around
 from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
@@ -27,8 +21,6 @@ from openfeature_triton.provider.triton_provider import TritonProvider
 _NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
 _EXPERIMENT, _FORCED = RouteReason.EXPERIMENT, RouteReason.FORCED
 _CONCLUDED = RouteReason.CONCLUDED
-
-_Known = tuple[Assignment, "Service | None", FlagEvaluationDetails[Any]]
 
 
 class Router:
@@ -53,8 +45,7 @@ class Router:
         self._own = own
         self._breakers = breakers
         self._tally = tally
-        self._direct_hooks = DirectHooks()
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._announcer = Announcer(client, tally)
 
     def route(self, request: Request) -> Route:
         """Choose where a request goes; never raises."""
@@ -89,16 +80,12 @@ class Router:
         if isinstance(found, RouteReason):
             return self._own_route(request, found)
         service = provider.services.get(found.service_id)
-        hooks = self._direct_hooks.among(
-            (*get_hooks(), *self._client.hooks, *provider.get_provider_hooks())
-        )
-        if hooks is None:
-            return self._route_by_sdk(request, provider, found, service, context)
-        details = self._details(provider, found, service)
-        self._tell(hooks, details, context, (perf_counter_ns() - started_ns) / 1e3)
-        if details.error_code is not None:
+        heard = self._announcer.announce(provider, found, service, context, started_ns)
+        if heard is None:
             return self._own_route(request, _refusal(service))
-        return self._experiment_route(request, key, found, service)
+        if heard.service_id != found.service_id:  # a hook wanted another context
+            service = provider.services.get(heard.service_id)
+        return self._experiment_route(request, key, heard, service)
 
     def _provider(self) -> TritonProvider | RouteReason:
         """The provider that assigns, or the reason why none does."""
@@ -108,52 +95,6 @@ class Router:
         if not isinstance(provider, TritonProvider) or status is _NOT_READY or status is _FATAL:
             return RouteReason.NOT_READY
         return provider
-
-    def _details(
-        self, provider: TritonProvider, assignment: Assignment, service: Service | None
-    ) -> FlagEvaluationDetails[Any]:
-        """What the SDK would make of an assignment; remembered, as each variant's is the same."""
-        key = (assignment.experiment, assignment.variant)
-        known = self._known.get(key)
-        if known is not None and known[0] is assignment and known[1] is service:
-            return known[2]
-        resolution = provider.resolution(assignment, service, {})
-        details = resolution.to_flag_evaluation_details(assignment.experiment)
-        self._known[key] = (assignment, service, details)
-        return details
-
-    def _tell(
-        self,
-        hooks: Told,
-        details: FlagEvaluationDetails[Any],
-        context: EvaluationContext,
-        duration_us: float,
-    ) -> None:
-        for hook in hooks:
-            try:
-                hook.finished(details, context, duration_us)
-            except Exception:  # noqa: BLE001 - as in the SDK, a hook's trouble ends there
-                self._tally.trouble("a hook failed; the request goes on")
-
-    def _route_by_sdk(
-        self,
-        request: Request,
-        provider: TritonProvider,
-        assignment: Assignment,
-        service: Service | None,
-        context: EvaluationContext,
-    ) -> Route:
-        """Let the SDK run all hooks around the assignment; route by what they make of it."""
-        resolution = provider.resolution(assignment, service, {})
-        details = evaluate_by_sdk(
-            self._client, provider, assignment.experiment, resolution, context
-        )
-        if details.error_code is not None or details.variant is None:
-            return self._own_route(request, _refusal(service))
-        found = _assignment(details)
-        if found.service_id != assignment.service_id:  # a hook wanted another context
-            service = provider.services.get(found.service_id)
-        return self._experiment_route(request, context.targeting_key, found, service)
 
     def _experiment_route(
         self,
@@ -217,19 +158,6 @@ class Router:
             self._tally.trouble("a service could not be looked up")
             return None
         return service
-
-
-def _assignment(details: FlagEvaluationDetails[Any]) -> Assignment:
-    """What was assigned, of an evaluation that gave a variant."""
-    metadata = details.flag_metadata
-    return Assignment(
-        details.flag_key,
-        str(metadata.get("phase", "")),
-        details.variant or "",
-        details.value["service_id"],
-        metadata.get(FORCED) is True,
-        metadata,
-    )
 
 
 def _refusal(service: Service | None) -> RouteReason:
