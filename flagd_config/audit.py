@@ -23,7 +23,7 @@ from openfeature_triton.flagd_config.file_change import digest, real_path
 class Entry:
     """One change: `before` and `after` are SHA-256 of the file, "" where there is none.
 
-    `undo` restores what was there.
+    `undo` restores what was there, `lint` is what was said of the flag all the same.
     """
 
     time: str
@@ -35,6 +35,7 @@ class Entry:
     after: str
     diff: str
     undo: str
+    lint: tuple[str, ...] = ()
 
     def restored(self) -> bytes | None:
         """Give the file as it was before the change, None if there was none."""
@@ -54,7 +55,13 @@ def log_of(path: Path) -> Path:
 
 
 def entry(
-    command: str, experiment: str, reason: str, before: bytes | None, after: bytes | None
+    command: str,
+    experiment: str,
+    reason: str,
+    before: bytes | None,
+    after: bytes | None,
+    *,
+    lint: tuple[str, ...] = (),
 ) -> Entry:
     """Describe a change that is about to be made, by whoever runs this process."""
     return Entry(
@@ -67,6 +74,7 @@ def entry(
         after=digest(after),
         diff=difference(before, after),
         undo=base64.b64encode(zlib.compress(before or b"", 9)).decode(),
+        lint=lint,
     )
 
 

@@ -60,8 +60,8 @@ def edit_flag(
         after = text.text.encode()
         _check_others(path, key, document, read_leniently(path, after, against.bucketing))
         held_to = changed(against, before=document.flags)
-        _hold_to_lint(path, key, (before, after), held_to, strict=strict)
-        made = audit.entry(command, key, reason, before, after)
+        said = _hold_to_lint(path, key, (before, after), held_to, strict=strict)
+        made = audit.entry(command, key, reason, before, after, lint=said)
         with audit.added(path, made):
             replace(path, before, after)
     return made
@@ -72,8 +72,8 @@ def write_first(
 ) -> audit.Entry:
     """Write a file that is not there yet; raises EditRefusedError where lint finds anything."""
     with locked(path):
-        _hold_to_lint(path, key, (None, content), against, strict=True)
-        made = audit.entry(command, key, reason, None, content)
+        said = _hold_to_lint(path, key, (None, content), against, strict=True)
+        made = audit.entry(command, key, reason, None, content, lint=said)
         with audit.added(path, made):
             replace(path, None, content)
     return made
@@ -92,31 +92,39 @@ def is_yaml(path: Path) -> bool:
 
 def _hold_to_lint(
     path: Path, key: str, texts: tuple[bytes | None, bytes], against: Against, *, strict: bool
-) -> None:
-    """Raise EditRefusedError if lint finds what it must not in a new text and not in the old."""
+) -> tuple[str, ...]:
+    """Give what lint says of the edit all the same, a line each.
+
+    Raises EditRefusedError if it finds what it must not and what is not in the old text.
+    """
     before, after = texts
-    brought = _findings(path, after, against, strict=strict)
-    if brought and before is not None:
-        brought = _new(brought, _findings(path, before, against, strict=strict))
-    if not brought:
-        return
+    found = _findings(path, after, against)
+    known = _findings(path, before, against) if found and before is not None else ()
+    brought = _new(found, known)
+    refused = [each for each in brought if each.severity == ERROR or (strict and each.counts)]
+    if refused:
+        raise _refusal(path, key, refused)
+    own = [each for each in found if each.flag_key == key and each not in brought]
+    return tuple(
+        f"{each.severity} [{each.rule_id}] {each.flag_key}: {each.problem}"
+        for each in (*brought, *own)
+    )
+
+
+def _findings(path: Path, content: bytes, against: Against) -> tuple[Finding, ...]:
+    return lint_text(content, source=str(path), yaml=is_yaml(path), against=against).findings
+
+
+def _refusal(path: Path, key: str, brought: Sequence[Finding]) -> EditRefusedError:
+    first, more = brought[0], len(brought) - 1
+    what = f"{more + 1} things, the first" if more else "what was not there before"
     refused = EditRefusedError(
         Place(str(path)).at("flags", key),
-        f"nothing was changed: lint would find {_counted(len(brought))}: {brought[0].problem}",
-        brought[0].advice,
+        f"nothing was changed: lint would find {what}: {first.problem}",
+        first.advice,
     )
     refused.findings = tuple(brought)
-    raise refused
-
-
-def _counted(findings: int) -> str:
-    return "what was not there before" if findings == 1 else f"{findings} things, the first"
-
-
-def _findings(path: Path, content: bytes, against: Against, *, strict: bool) -> list[Finding]:
-    """Give what lint finds: errors, `strict` all that counts."""
-    report = lint_text(content, source=str(path), yaml=is_yaml(path), against=against)
-    return [each for each in report.findings if each.severity == ERROR or (strict and each.counts)]
+    return refused
 
 
 def _new(after: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:

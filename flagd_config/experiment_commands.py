@@ -294,3 +294,5 @@ def _say(made: Entry, *, as_json: bool) -> None:
         return
     click.echo(f"{made.command} {made.experiment}: done; `experiment undo` takes it back")
     click.echo(made.diff)
+    for line in made.lint:
+        click.echo(f"lint: {line}", err=True)

@@ -66,6 +66,23 @@ def test_what_was_wrong_before_does_not_stop_an_edit(flags: Path) -> None:
     assert {each.flag_key for each in lint_file(flags).findings} == before
 
 
+def test_a_warning_is_said_and_logged(flags: Path) -> None:
+    """What is only likely a mistake stops nobody, and nobody overlooks it."""
+    CliRunner().invoke(experiment, ["pause", KEY, "--flags", str(flags)])
+    document = json.loads(flags.read_text())
+    document["flags"]["nmt-other"] = json.loads(example("nmt").read_text())["flags"][KEY]
+    flags.write_text(json.dumps(document))
+    for command in (["resume", KEY], ["ramp", KEY, "treatment=1%"]):
+        result = CliRunner().invoke(experiment, [*command, "--flags", str(flags)])
+        assert result.exit_code == 0
+        told = "lint: warning [overlap] nmt-other:" in result.stderr
+        assert told == (command[0] == "resume")  # which brought it, though to another flag
+    arguments = ["ramp", "nmt-other", "treatment=1%", "--flags", str(flags)]
+    again = CliRunner().invoke(experiment, arguments)
+    assert "lint: warning [overlap] nmt-other:" in again.stderr
+    assert [len(each.lint) for each in audit.read(flags)] == [0, 1, 0, 1]
+
+
 def test_a_broken_experiment_says_what_is_wrong_with_it(flags: Path) -> None:
     """The flag that is to be edited must be readable."""
     _add_broken_flag(flags)
