@@ -5,6 +5,7 @@ One SQLite file in the spool folder, shared by all its processes.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.spool import Spooled
 
 FILE_NAME = "dead-letters.db"
@@ -34,6 +36,8 @@ ON CONFLICT (series, time_ns) DO UPDATE SET
     fields = json_patch(fields, excluded.fields), outcomes = outcomes + excluded.outcomes,
     status = excluded.status, reason = excluded.reason, at_s = excluded.at_s
 """
+_FIND = "SELECT id, fields, outcomes FROM dead_letters WHERE series = ? AND time_ns = ?"
+_SHORTEN = "UPDATE dead_letters SET fields = ?, outcomes = outcomes - ? WHERE id = ?"
 _COLUMNS = "id, series, time_ns, fields, raw, outcomes, status, reason, at_s"
 
 
@@ -81,6 +85,19 @@ class DeadLetters:
                 (MAX_LETTERS,),
             ).rowcount
 
+    def supersede(self, points: Sequence[Spooled]) -> tuple[int, int]:
+        """Take out of the letters what these points said anew, which InfluxDB has taken.
+
+        Windows hold running totals, so a newer value holds what was refused before; and a letter
+        that was sent again would undo it. Gives how many letters are gone, and for how many
+        outcomes the store lacks them no more.
+        """
+        if not self.path.exists():
+            return 0, 0
+        with self._transaction() as connection:
+            found = [_superseded(connection, point) for point in points]
+        return sum(gone for gone, _ in found), sum(outcomes for _, outcomes in found)
+
     def all(self) -> list[DeadLetter]:
         """Give all, oldest first."""
         if not self.path.exists():
@@ -103,3 +120,17 @@ class DeadLetters:
         with closing(sqlite3.connect(self.path, timeout=5.0)) as connection, connection:
             connection.execute(_SCHEMA)
             yield connection
+
+
+def _superseded(connection: sqlite3.Connection, point: Spooled) -> tuple[bool, int]:
+    """Take a point's fields out of its letter: whether it is gone, and outcomes it stood for."""
+    letter = connection.execute(_FIND, (point.series, point.time_ns)).fetchone()
+    if letter is None:
+        return False, 0
+    number, fields, outcomes = letter
+    newer = json.loads(point.fields)
+    older = {name: value for name, value in json.loads(fields).items() if name not in newer}
+    told = outcomes if schema.REQUESTS in newer else 0
+    connection.execute(_SHORTEN, (json.dumps(older), told, number))
+    connection.execute("DELETE FROM dead_letters WHERE id = ? AND fields = '{}'", (number,))
+    return not older, told

@@ -199,7 +199,7 @@ class Sender:
             lines += mark_lines(lines, time.time_ns())
         answer = self._write(bucket, lines, request)
         if answer.verdict is Verdict.STORED:
-            outcomes = self._outbox.settle(points, spool)
+            outcomes = self._outbox.settle(points, spool) + self._supersede(points)
             self.counts["delivered"] += outcomes
             self.counts["raw_delivered" if raw else "points_delivered"] += len(points)
             return outcomes
@@ -239,6 +239,18 @@ class Sender:
         if lost:
             self.dropped[DEAD_LETTERS_LOST] += lost
         self._outbox.settle(points, spool)
+        return outcomes
+
+    def _supersede(self, points: Sequence[Spooled]) -> int:
+        """Take back from dead letters what is stored by now; gives their outcomes."""
+        try:
+            with self._outbox.lock:
+                letters, outcomes = self._dead_letters.supersede(points)
+        except (sqlite3.Error, OSError) as error:
+            self.last_error = f"{type(error).__name__}: {error}"
+            return 0
+        for name, number in (("dead_letters", letters), ("dead_lettered", outcomes)):
+            self.counts[name] -= min(number, self.counts[name])  # some may be of another process
         return outcomes
 
     def _put_off(self, answer: Answer) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, schema
+from openfeature_triton.hooks.dead_letters import DeadLetters
 from openfeature_triton.hooks.sender import DELIVERING
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
 from tests.spooling import CONTROL, arrived, until
@@ -128,6 +130,28 @@ def test_refused_points_are_told_from_the_others(
     assert arrived(server) == 250
     delivery = recorder.stats().delivery
     assert (delivery.dead_lettered, recorder.stats().delivered) == (1, 250)
+
+
+def test_a_refused_window_that_is_taken_later_is_no_dead_letter(
+    server: ScriptedServer, record: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    """Its newer value holds what was refused; a letter that is sent again would undo that."""
+    server.script = lambda reply, _: reply.refuse(400, "no")
+    recorder = record()
+    for _ in range(5):
+        recorder.record(CONTROL, 10.0, "timeout")
+    until(lambda: recorder.stats().delivery.dead_lettered == 5)
+    time.sleep(0.3)  # until the spool has heard of it: else the whole window goes again
+    server.script = Reply.store
+    for _ in range(3):
+        recorder.record(CONTROL, 10.0)
+    assert recorder.close(10)
+    stats = recorder.stats()
+    assert arrived(server) == stats.delivered == 8
+    assert stats.delivery.dead_lettered == 0
+    (letter,) = DeadLetters(tmp_path / "spool").all()
+    assert set(json.loads(letter.fields)) == {schema.ERRORS, schema.error_field("timeout")}
+    assert letter.outcomes == 0
 
 
 @pytest.mark.parametrize("status", [400, 413])
