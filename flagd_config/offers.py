@@ -13,7 +13,7 @@ several may make is named `<kind>.<who>`, e.g. `check.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -36,11 +36,10 @@ def offered(name: str) -> Offer:
     raise NotOfferedError(_advice(name))
 
 
-def all_offered(kind: str) -> Iterator[tuple[str, Offer]]:
-    """Load the functions of a kind, each with who offers it, by name; raises NotOfferedError."""
+def names_offered(kind: str) -> tuple[str, ...]:
+    """Give who offers a function of a kind, by name; nothing is loaded."""
     names = {each.name for each in entry_points(group=GROUP) if each.name.startswith(f"{kind}.")}
-    for name in sorted(names):
-        yield name.removeprefix(f"{kind}."), offered(name)
+    return tuple(sorted(name.removeprefix(f"{kind}.") for name in names))
 
 
 def _advice(name: str, why: str = "") -> str:

@@ -93,12 +93,15 @@ class Registry:
 
         Raises NewerRegistryError where a newer version of this program made it.
         """
-        with _said_plainly(self.name):
-            with self._engine.connect() as connection:
-                if is_current(connection, self.name):
-                    return
-            with self._writing() as connection:
-                migrate(connection, self.name)
+        if self.is_current():
+            return
+        with _said_plainly(self.name), self._writing() as connection:
+            migrate(connection, self.name)
+
+    def is_current(self) -> bool:
+        """Whether the table is at the newest revision; NewerRegistryError if it is beyond it."""
+        with _said_plainly(self.name), self._engine.connect() as connection:
+            return is_current(connection, self.name)
 
     def require(self) -> None:
         """Raise NotARegistryError unless the table is there; creates nothing, not even a file."""

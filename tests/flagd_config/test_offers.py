@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from openfeature_triton.flagd_config import offers
-from openfeature_triton.flagd_config.offers import NotOfferedError, all_offered, offered
+from openfeature_triton.flagd_config.offers import NotOfferedError, names_offered, offered
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, **named: str) -> None:
@@ -42,4 +42,5 @@ def test_what_cannot_be_imported_says_what_to_do(monkeypatch: pytest.MonkeyPatch
 def test_offers_of_one_kind_come_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several may offer the same kind, in a steady order."""
     _install(monkeypatch, check__b="builtins:abs", check__a="builtins:len", checks="builtins:max")
-    assert list(all_offered("check")) == [("a", len), ("b", abs)]
+    assert names_offered("check") == ("a", "b")
+    assert offered("check.a") is len
