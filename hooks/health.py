@@ -41,7 +41,7 @@ def read_health(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Give what each process of a spool folder last said, newest first; a torn file is skipped."""
     told = []
     for path in folder.glob(f"*{SUFFIX}"):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):  # removed or written just now
             said = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(said, dict) and isinstance(said.get("at_s"), int | float):
                 told.append(said)
@@ -51,6 +51,6 @@ def read_health(folder: Path) -> Iterator[Mapping[str, Any]]:
 def forget_old(folder: Path) -> None:
     """Remove the files of processes that were not heard of for long."""
     for path in folder.glob(f"*{SUFFIX}"):
-        with suppress(OSError):
+        with suppress(OSError):  # another process removed it first, or will the next time
             if time.time() - path.stat().st_mtime > KEPT_S:
                 path.unlink()

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from openfeature_triton.hooks import spool_folder
 from openfeature_triton.hooks.sink import Point
-from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Row, Spool, Spooled
+from openfeature_triton.hooks.spool import Backlog, Row, Spool, Spooled
+from openfeature_triton.hooks.spool_file import ForeignSpoolError
 
 T = TypeVar("T")
 

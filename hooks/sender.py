@@ -23,7 +23,8 @@ from openfeature_triton.hooks.late import mark_lines
 from openfeature_triton.hooks.outbox import Outbox
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
-from openfeature_triton.hooks.spool import Backlog, ForeignSpoolError, Spool, Spooled
+from openfeature_triton.hooks.spool import Backlog, Spool, Spooled
+from openfeature_triton.hooks.spool_file import ForeignSpoolError
 
 _log = logging.getLogger(__name__)
 

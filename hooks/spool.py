@@ -2,8 +2,7 @@
 
 A table of windows, not a log: a point that was not delivered is replaced by its newer value, so a
 long outage costs no more room than the windows it spans. Raw points queue beside it. Each call
-is one transaction on one connection, made and closed in it, so that none is carried through a fork;
-the caller sees to it that two calls never meet.
+is one transaction; the caller sees to it that two calls never meet.
 
 A window is in doubt when a request that held it got no answer: InfluxDB may store that value later,
 over a newer one. So it is held when it is delivered, and taken once more when the doubt is over.
@@ -16,8 +15,7 @@ import math
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,29 +23,12 @@ from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.breath import with_breaths
 from openfeature_triton.hooks.line_protocol import FieldValue, join, series_key
 from openfeature_triton.hooks.sink import Point
+from openfeature_triton.hooks.spool_file import SpoolFile
 
 SPOOL_FULL_RAW = "spool_full_raw"
 SPOOL_FULL = "spool_full"
 """Why something was dropped: a raw point, or outcomes with their window."""
 
-_APPLICATION_ID = 0x4F465450  # "OFTP": a file that says otherwise is somebody else's
-_VERSION = 2
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-CREATE TABLE IF NOT EXISTS points (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- grows with each point that is new
-    series TEXT NOT NULL, time_ns INTEGER NOT NULL, fields TEXT NOT NULL,
-    raw INTEGER NOT NULL,
-    outcomes INTEGER NOT NULL,             -- that it stands for and InfluxDB has not heard of
-    version INTEGER NOT NULL DEFAULT 0,    -- grows with each newer value
-    held INTEGER NOT NULL DEFAULT 0,       -- delivered, and kept to go over an older value
-    doubt_s REAL NOT NULL DEFAULT 0,       -- until when an older value may be stored
-    spooled_s REAL NOT NULL,
-    UNIQUE (series, time_ns)
-);
-CREATE INDEX IF NOT EXISTS points_by_kind ON points (raw, id);
-"""
 _PUT = """
 INSERT INTO points (series, time_ns, fields, raw, outcomes, spooled_s) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (series, time_ns) DO UPDATE SET
@@ -66,10 +47,6 @@ _MAX_BATCH_BYTES = 4_000_000
 
 Row = tuple[str, int, str, bool, int, float]
 """A point as it is put in: series, time_ns, fields, whether it is raw, outcomes, when it came."""
-
-
-class ForeignSpoolError(sqlite3.DatabaseError):
-    """The file is no spool of ours, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +98,11 @@ class Spool:
     def __init__(self, path: Path | None, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        self._memory = None if path else _in_memory()
-        self._is_made = False
+        self._file = SpoolFile(path)
 
     def begin_anew(self) -> None:
         """Make the file again with the next call: it was taken away."""
-        self._is_made = False
+        self._file.is_made = False
 
     def put(self, points: Sequence[Point]) -> Counter[str]:
         """Keep points, newer fields in place of older ones; gives what was dropped for room."""
@@ -135,7 +111,7 @@ class Spool:
 
     def put_rows(self, rows: Sequence[Row]) -> None:
         """Keep points that are written as rows already."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany(_PUT, rows)
 
     def take(self, most: int, *, raw: bool = False, newest: bool = False) -> list[Spooled]:
@@ -144,7 +120,7 @@ class Spool:
         wanted = {"raw": raw, "most": most, "now_s": time.time()}
         taken: list[Spooled] = []
         size = 0
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             for row in connection.execute(_TAKE + order, wanted):
                 point = Spooled(*row)
                 size += len(point.fields) + len(point.series)
@@ -161,7 +137,7 @@ class Spool:
         """
         same = "WHERE id = ? AND version = ?"
         sure, unsure = _by_doubt(points)
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany(f"DELETE FROM points {same}", _identities(sure))  # noqa: S608
             connection.executemany(f"UPDATE points SET held = 1 {same}", _identities(unsure))  # noqa: S608
             connection.executemany(
@@ -176,7 +152,7 @@ class Spool:
 
     def doubt(self, points: Sequence[Spooled]) -> None:
         """Take note that points were sent and not answered. A raw point has no older value."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany(
                 "UPDATE points SET doubt_s = 9e999 WHERE id = ? AND NOT raw",
                 [(point.id,) for point in points],
@@ -184,26 +160,26 @@ class Spool:
 
     def doubt_all(self) -> None:
         """Take note that any may have been on its way when its process was killed."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.execute("UPDATE points SET doubt_s = 9e999 WHERE NOT (held OR raw)")
 
     def rows(self) -> list[Row]:
         """Give all points as rows for another spool, oldest first."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             return connection.execute(
                 "SELECT series, time_ns, fields, raw, outcomes, spooled_s FROM points ORDER BY id"
             ).fetchall()
 
     def clear(self) -> None:
         """Forget all points."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.execute("DELETE FROM points")
 
     def backlog(self) -> Backlog:
         """Say how much waits."""
         if self.path is not None and not self.path.exists():
             return Backlog()
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             row = connection.execute(
                 "SELECT count(*) - total(held), total(raw), total(outcomes),"
                 " min(iif(held, NULL, spooled_s)), total(held) FROM points"
@@ -226,7 +202,7 @@ class Spool:
         dropped: Counter[str] = Counter()
         if self._size_bytes() <= self.max_bytes:
             return dropped
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
                 while self._used_bytes(connection) > self.max_bytes * _ROOM_LEFT:
                     gone, outcomes = _drop_oldest(connection, raw=raw)
@@ -237,7 +213,7 @@ class Spool:
 
     def _size_bytes(self) -> int:
         if self.path is None:
-            with self._transaction() as connection:
+            with self._file.transaction() as connection:
                 return self._used_bytes(connection)
         return self.path.stat().st_size if self.path.exists() else 0
 
@@ -248,50 +224,6 @@ class Spool:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._memory or self._connect()
-        with closing(connection) if self._memory is None else _kept(connection) as open_connection:
-            try:
-                if not self._is_made:
-                    open_connection.executescript(_SCHEMA)
-                    self._is_made = True
-                with open_connection:
-                    open_connection.execute("BEGIN IMMEDIATE")
-                    yield open_connection
-            except (sqlite3.OperationalError, ForeignSpoolError):
-                raise
-            except sqlite3.DatabaseError as error:
-                raise ForeignSpoolError(f"{self.path}: {error}") from error
-
-    def _connect(self) -> sqlite3.Connection:
-        assert self.path is not None  # noqa: S101 - or there is a connection in memory
-        if not self.path.exists():
-            self._is_made = False
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=1.0, isolation_level=None)
-        try:
-            self._check(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        """See whose file it is; let a write survive the process (WAL), if not the power."""
-        try:
-            (owner,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables and (owner, version) != (_APPLICATION_ID, _VERSION):
-                raise ForeignSpoolError(f"{self.path}: the database is somebody else's")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-        except (sqlite3.OperationalError, ForeignSpoolError):
-            raise
-        except sqlite3.DatabaseError as error:
-            raise ForeignSpoolError(f"{self.path}: {error}") from error
 
 
 def _by_doubt(points: Sequence[Spooled]) -> tuple[list[Spooled], list[Spooled]]:
@@ -304,15 +236,6 @@ def _by_doubt(points: Sequence[Spooled]) -> tuple[list[Spooled], list[Spooled]]:
 
 def _identities(points: Sequence[Spooled]) -> list[tuple[int, int]]:
     return [(point.id, point.version) for point in points]
-
-
-def _in_memory() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-
-
-@contextmanager
-def _kept(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    yield connection
 
 
 def _row(point: Point) -> Row:

@@ -49,7 +49,7 @@ def claim(path: Path) -> Claim | None:
         if os.fstat(descriptor).st_ino == _lock_path(path).stat().st_ino:
             return Claim(path, descriptor)
     except (BlockingIOError, FileNotFoundError):
-        pass
+        pass  # another process has it, or has just removed it: that is the answer
     except OSError:
         os.close(descriptor)
         raise

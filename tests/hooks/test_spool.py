@@ -10,7 +10,8 @@ import pytest
 
 from openfeature_triton.hooks import Point, schema
 from openfeature_triton.hooks.outbox import Outbox
-from openfeature_triton.hooks.spool import SPOOL_FULL, SPOOL_FULL_RAW, ForeignSpoolError, Spool
+from openfeature_triton.hooks.spool import SPOOL_FULL, SPOOL_FULL_RAW, Spool
+from openfeature_triton.hooks.spool_file import ForeignSpoolError
 
 LIMIT = 2**20
 
