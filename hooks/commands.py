@@ -5,22 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
 from openfeature_triton.hooks.dead_letter_commands import dead_letters
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from openfeature_triton.hooks.influx_api import InfluxApi
-    from openfeature_triton.hooks.probe import Step
-    from openfeature_triton.hooks.settings import InfluxSettings
-    from openfeature_triton.hooks.store_summary import StoreSummary
 
 T = TypeVar("T")
 
@@ -77,7 +68,9 @@ def init(url: str | None, tokens: Path, raw_days: int, *, as_json: bool) -> None
     token that can only write and one that can only read, and a task that merges closed days; the
     settings must name a token that may make them, such as an operator's.
     """
-    done = _try(lambda: _init(url, tokens, raw_days))
+    from openfeature_triton.hooks import store_work
+
+    done = _try(lambda: store_work.make(url, tokens, raw_days))
     if as_json:
         click.echo(json.dumps(done))
         return
@@ -98,7 +91,9 @@ def init(url: str | None, tokens: Path, raw_days: int, *, as_json: bool) -> None
 @_as_json
 def check(url: str | None, read_token_file: Path | None, *, as_json: bool) -> None:
     """Write a probe, read it back and delete it; exit code 1 if any of it fails."""
-    name, steps = _try(lambda: _check(url, read_token_file))
+    from openfeature_triton.hooks import store_work
+
+    name, steps = _try(lambda: store_work.probe(url, read_token_file))
     failed = [step for step in steps if step.problem]
     if as_json:
         shown = [dataclasses.asdict(step) for step in steps]
@@ -129,7 +124,9 @@ def merge(url: str | None, days: int, *, as_json: bool) -> None:
     itself, each hour, by the task that `store init` makes; recorders do it for a database, unless
     OFT_MERGE_DAYS=off.
     """
-    merged = _try(lambda: _merge(url, days))
+    from openfeature_triton.hooks import store_work
+
+    merged = _try(lambda: store_work.merge_days(url, days))
     if as_json:
         click.echo(json.dumps({"merged": merged}))
     else:
@@ -142,8 +139,10 @@ def merge(url: str | None, days: int, *, as_json: bool) -> None:
 @_as_json
 def show(url: str | None, *, as_json: bool) -> None:
     """Show how much the store holds, and what waits in the spool; changes nothing."""
-    summary = _try(lambda: _summary(url))
-    spool_files, spool_bytes = _try(_spool)
+    from openfeature_triton.hooks import store_work
+
+    summary = _try(lambda: store_work.summary(url))
+    spool_files, spool_bytes = _try(store_work.spool_size)
     newest = summary.newest.isoformat(timespec="seconds") if summary.newest else None
     rows = {
         "store": summary.store,
@@ -165,112 +164,7 @@ def show(url: str | None, *, as_json: bool) -> None:
         click.echo(f"{name:<11} {text}")
 
 
-def _influx(url: str | None) -> InfluxSettings | None:
-    """Give InfluxDB's settings if that is the store; None if it is a database."""
-    from openfeature_triton.hooks.settings import InfluxSettings
-
-    settings = InfluxSettings()
-    if url is not None and url.startswith(("http://", "https://")):
-        return settings.model_copy(update={"url": url})
-    return settings if url is None and settings.url else None
-
-
-@contextmanager
-def _asking(settings: InfluxSettings) -> Iterator[InfluxApi]:
-    from openfeature_triton.hooks.influx_api import InfluxApi
-
-    api = InfluxApi(settings.model_copy(update={"deadline_s": max(60.0, settings.deadline_s)}))
-    try:
-        yield api
-    finally:
-        api.close()
-
-
-def _init(url: str | None, tokens: Path, raw_days: int) -> dict[str, Any]:
-    influx = _influx(url)
-    if influx is None:
-        _make(_url(url))
-        name = _sql_summary(_url(url)).store
-        return {"store": name, "ready": True, "done": [], "settings": {}}
-    from openfeature_triton.hooks.influx_setup import set_up, settings_to_use
-
-    with _asking(influx) as api:
-        done = [dataclasses.asdict(each) for each in set_up(api, raw_days, tokens)]
-        use = settings_to_use(influx, tokens)
-        return {"store": api.name, "ready": True, "done": done, "settings": use}
-
-
-def _check(url: str | None, read_token_file: Path | None) -> tuple[str, Sequence[Step]]:
-    from openfeature_triton.hooks.probe import probe_influx, probe_sql
-    from openfeature_triton.hooks.sql_engine import shown, store_url
-
-    influx = _influx(url)
-    if influx is None:
-        return shown(store_url(_url(url))), probe_sql(_url(url))
-    reader = influx
-    if read_token_file is not None:
-        reader = influx.model_copy(update={"token_file": read_token_file})
-    with _asking(influx) as write, _asking(reader) as read:
-        return write.name, probe_influx(write, read)
-
-
-def _merge(url: str | None, days: int) -> list[str]:
-    """Give the days that were merged, as dates."""
-    from datetime import date, timedelta
-
-    influx = _influx(url)
-    if influx is None:
-        from openfeature_triton.hooks import sql_days
-
-        merged = sql_days.merge(_url(url))
-    else:
-        from openfeature_triton.hooks import influx_days
-
-        with _asking(influx) as api:
-            merged = influx_days.merge(api, days)
-    return [str(date(1970, 1, 1) + timedelta(days=day)) for day in merged]
-
-
-def _summary(url: str | None) -> StoreSummary:
-    influx = _influx(url)
-    if influx is None:
-        return _sql_summary(_url(url))
-    from openfeature_triton.hooks.influx_summary import summarize_influx
-
-    with _asking(influx) as api:
-        return summarize_influx(api)
-
-
-def _spool() -> tuple[int, int]:
-    """Give how many files there are in the spool's folder, and how many bytes they take."""
-    from openfeature_triton.hooks.settings import RecorderSettings
-
-    folder = RecorderSettings().spool
-    sizes = [file.stat().st_size for file in folder.glob("*") if file.is_file()]
-    return len(sizes), sum(sizes)
-
-
 store.add_command(dead_letters)
-
-
-def _url(given: str | None) -> SecretStr:
-    from pydantic import SecretStr
-
-    from openfeature_triton.hooks.settings import RecorderSettings
-
-    return SecretStr(given) if given is not None else RecorderSettings().store
-
-
-def _make(url: SecretStr) -> None:
-    from openfeature_triton.hooks.sql_sink import SqlSink
-
-    SqlSink(url).close()
-
-
-def _sql_summary(url: SecretStr) -> StoreSummary:
-    from openfeature_triton.hooks.store_summary import summarize
-
-    return summarize(url)
 
 
 def _try(run: Callable[[], T]) -> T:

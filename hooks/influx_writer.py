@@ -11,22 +11,16 @@ import encodings.idna  # noqa: F401 - which a connection to a host's name would 
 import gzip  # noqa: F401 - which the client would import
 import json
 import re
-import socket
-import time
 from collections.abc import Sequence
 from enum import Enum
-from functools import partial
-from http.client import HTTPResponse
-from io import BufferedReader, RawIOBase
 from typing import Any, NamedTuple
 
 import urllib3
 from influxdb_client import InfluxDBClient, WriteService
 from influxdb_client.rest import ApiException
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from openfeature_triton.hooks.settings import InfluxSettings
+from openfeature_triton.hooks.total_deadline import POOLS
 
 _DROPPED = re.compile(r"dropped=([0-9]+)")
 _MAX_MESSAGE = 500
@@ -63,81 +57,6 @@ class Answer(NamedTuple):
         502 or 504.
         """
         return self.verdict is Verdict.LATER and self.status != 429
-
-
-class _DeadlineReader(RawIOBase):
-    """Reads a socket until a total deadline, however slowly it drips."""
-
-    def __init__(self, connection: socket.socket, deadline_s: float) -> None:
-        self._connection = connection
-        self._deadline_s = deadline_s
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what comes in the time that is left; TimeoutError when it is up."""
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the total deadline of the request is over")
-        self._connection.settimeout(left_s)
-        return self._connection.recv_into(buffer)
-
-
-class _Source(NamedTuple):
-    """What an HTTPResponse asks its socket for: a file to read from."""
-
-    reader: _DeadlineReader
-
-    def makefile(self, *_: object) -> BufferedReader:
-        """Give the file."""
-        return BufferedReader(self.reader)
-
-
-class _Deadlined:
-    """A urllib3 connection whose timeout is for the whole request, not for each read.
-
-    urllib3 counts its `total` anew for each operation on the socket
-    (https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Timeout).
-    """
-
-    timeout: Any
-    response_class: Any
-
-    def request(self, *args: Any, **kwargs: Any) -> Any:
-        """Start the clock."""
-        deadline_s = time.monotonic() + float(self.timeout)
-        self.response_class = partial(_response, deadline_s)
-        return super().request(*args, **kwargs)  # type: ignore[misc]
-
-
-def _response(
-    deadline_s: float, connection: socket.socket, *args: Any, **kwargs: Any
-) -> HTTPResponse:
-    """Give a response that is read until the deadline."""
-    source: Any = _Source(_DeadlineReader(connection, deadline_s))
-    return HTTPResponse(source, *args, **kwargs)
-
-
-class _Connection(_Deadlined, HTTPConnection):
-    """HTTP within a deadline."""
-
-
-class _SecureConnection(_Deadlined, HTTPSConnection):
-    """HTTPS within a deadline."""
-
-
-class _Pool(HTTPConnectionPool):
-    """Connections of HTTP."""
-
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    """Connections of HTTPS."""
-
-    ConnectionCls = _SecureConnection
 
 
 class InfluxWriter:
@@ -193,7 +112,7 @@ class InfluxWriter:
                 ssl_ca_cert=self._settings.ca and str(self._settings.ca),
             )
             pools = self._client.api_client.rest_client.pool_manager
-            pools.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+            pools.pool_classes_by_scheme = POOLS
         return self._client.api_client
 
 
