@@ -94,13 +94,38 @@ class Period:
 
 def read_periods(store: Store, experiment: str, query: Query) -> tuple[Period, ...]:
     """Read an experiment's numbers, the oldest first, then by variant; () where nothing came."""
+    if query.by == "total":
+        return _in_all(store, experiment, query)
+    step_ns = STEP_NS[query.by]
+    groups = summary.group(
+        _read(store, experiment, query, query.by), lambda each: (each.start_ns, each.variant)
+    )
+    return tuple(
+        Period(variant, moment(start_ns), moment(start_ns + step_ns), summary.numbers(members))
+        for (start_ns, variant), members in sorted(groups.items())
+    )
+
+
+def _in_all(store: Store, experiment: str, query: Query) -> tuple[Period, ...]:
+    """Days are summed, for they may be merged; first and last hour come from when it was seen."""
     start_ns, end_ns = query.range_ns()
-    step: Step = "day" if query.by == "day" else "hour"
-    found = counts_and_latencies(store, experiment, step=step, start_ns=start_ns, end_ns=end_ns)
-    totals = [each for each in found if query.variant in (None, each.variant)]
-    groups = summary.group(totals, lambda each: _place(each, query.by))
-    periods = [_period(variant, members, STEP_NS[step]) for (_, variant), members in groups.items()]
+    seen = store.seen(experiment, start_ns=start_ns, end_ns=end_ns)
+    groups = summary.group(_read(store, experiment, query, "day"), lambda each: each.variant)
+    periods = []
+    for variant, members in groups.items():
+        own = [each for each in seen if each.variant == variant]
+        first = min((each.first_ns for each in own), default=members[0].start_ns)
+        last = max((each.last_ns for each in own), default=members[-1].start_ns)
+        hours = first // _HOUR_NS, last // _HOUR_NS + 1
+        start, end = (moment(each * _HOUR_NS) for each in hours)
+        periods.append(Period(variant, start, end, summary.numbers(members)))
     return tuple(sorted(periods, key=lambda each: (each.start, each.variant)))
+
+
+def _read(store: Store, experiment: str, query: Query, step: Step) -> list[Totals]:
+    start_ns, end_ns = query.range_ns()
+    found = counts_and_latencies(store, experiment, step=step, start_ns=start_ns, end_ns=end_ns)
+    return [each for each in found if query.variant in (None, each.variant)]
 
 
 def as_csv(experiment: str, periods: Sequence[Period]) -> str:
@@ -115,20 +140,6 @@ def as_csv(experiment: str, periods: Sequence[Period]) -> str:
     writer.writeheader()
     writer.writerows(_row(experiment, each) for each in periods)
     return out.getvalue()
-
-
-def _place(totals: Totals, by: By) -> tuple[int, str]:
-    return (0 if by == "total" else totals.start_ns), totals.variant
-
-
-def _period(variant: str, members: Sequence[Totals], step_ns: int) -> Period:
-    starts_ns = [each.start_ns for each in members]
-    return Period(
-        variant=variant,
-        start=moment(min(starts_ns)),
-        end=moment(max(starts_ns) + step_ns),
-        numbers=summary.numbers(members),
-    )
 
 
 def _row(experiment: str, period: Period) -> Mapping[str, object]:
