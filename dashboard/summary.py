@@ -63,8 +63,9 @@ class Share:
 
 def merge(totals: Iterable[Totals]) -> Fields:
     """Give the summed fields of all totals."""
-    merged: dict[str, float] = {}
-    for each in totals:
+    left = iter(totals)
+    merged = dict(first.fields) if (first := next(left, None)) is not None else {}
+    for each in left:
         for field, value in each.fields.items():
             merged[field] = merged.get(field, 0.0) + value
     return merged
