@@ -127,6 +127,7 @@ def _add_formats(app: Flask) -> None:
         app.add_template_filter(shown)
     app.add_template_filter(formats.ago)
     app.add_template_filter(formats.short_percent)
+    app.add_template_filter(formats.unbroken)
     app.add_template_filter(formats.metric_name)
     app.add_template_filter(formats.days_left)
     app.add_template_filter(formats.pretty)

@@ -29,6 +29,11 @@ def short_percent(share: float) -> str:
     return percent(share, 0 if whole else 1)
 
 
+def unbroken(text: str) -> str:
+    """Keep a percent sign on the line of its number."""
+    return text.replace(" %", "\u00a0%")
+
+
 def decimals(values: Iterable[float | None]) -> int:
     """Say how many decimals give each of these numbers three digits or more, at most three."""
     sizes = [abs(value) for value in values if value]

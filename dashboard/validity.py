@@ -77,6 +77,8 @@ def _split(analysis: Analysis) -> Check:
     if split.broken:
         text = f"Variants do not get what their weights promise (p {p_value}). Look for the cause."
         return Check("Split", "broken", text)
+    if not sum(split.counts.values()):
+        return Check("Split", "fine", "Nobody was sent to a variant yet.")
     if not sum(split.shares.values()):
         return Check("Split", "warning", "No weights are known, so the split can't be checked.")
     return Check("Split", "fine", f"Variants get what their weights promise (p {p_value}).")

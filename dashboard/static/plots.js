@@ -91,7 +91,7 @@
         x: { type: "date" },
         y: { range: [Math.min(...late) - pad, Math.max(...late) + pad], ticksuffix: unit === "%" ? " %" : "", title: { text: unit === "points" ? "percentage points" : "", font: { size: 13 } } },
         zero: true,
-        legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+        legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal" },
         showlegend: several,
       };
     },

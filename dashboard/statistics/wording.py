@@ -63,7 +63,7 @@ class Spoken:
         near = min(abs(self.low), abs(self.high))
         if self.low < 0 < self.high or near >= 0.05 or near == 0:
             return ".1f"
-        return f".{min(1 - math.floor(math.log10(near)), 4)}f"
+        return f".{min(-math.floor(math.log10(near)), 4)}f"
 
     def places(self) -> int:
         """Give how many decimals show three digits of the largest of the three numbers."""

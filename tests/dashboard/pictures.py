@@ -68,9 +68,11 @@ def take(
 
 
 @contextmanager
-def dashboard(folder: Path) -> Iterator[str]:
-    """Serve the stories; gives the address."""
+def dashboard(folder: Path, *, is_calm: bool) -> Iterator[str]:
+    """Serve the stories, with processes in trouble or without; gives the address."""
     tell(folder, time.time())
+    for path in (folder / "spool").glob("*") if is_calm else ():
+        path.unlink()
     settings = DashboardSettings(
         store=SecretStr(f"sqlite:///{folder / 'store.db'}"),
         flags=str(folder / "flags.json"),
@@ -102,8 +104,10 @@ def chromium() -> Iterator[webdriver.Chrome]:
 
 def main() -> None:
     """Take the pictures that were asked for."""
-    with tempfile.TemporaryDirectory() as made, dashboard(Path(made)) as url, chromium() as browser:
-        if sys.argv[1] == "--readme":
+    is_readme = sys.argv[1] == "--readme"
+    made = tempfile.TemporaryDirectory()
+    with made, dashboard(Path(made.name), is_calm=is_readme) as url, chromium() as browser:
+        if is_readme:
             page = f"{url}experiments/nmt-indictrans3"
             Path(sys.argv[2]).write_bytes(take(browser, page, 1280, "light", README_HEIGHT_PX))
             return

@@ -14,6 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import title_is
 from selenium.webdriver.support.wait import WebDriverWait
 
 from openfeature_triton.dashboard import DashboardSettings, Server, create_app
@@ -21,6 +22,8 @@ from openfeature_triton.dashboard.access import Access, change_access
 from openfeature_triton.dashboard.passwords import hash_password
 from openfeature_triton.flagd_config import example
 from openfeature_triton.hooks import Recorder, RecorderSettings, Series, SqlSink
+from tests.dashboard.pictures import dashboard
+from tests.dashboard.stories import stories
 
 pytestmark = [
     pytest.mark.integration,
@@ -135,6 +138,47 @@ def test_the_pages_fit_and_draw_without_a_complaint(
         page_px, window_px = browser.execute_script(widths)
         assert page_px <= window_px
     assert _complaints(browser) == []
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A dashboard of an experiment for each verdict, and of odd ones."""
+    with dashboard(tmp_path_factory.mktemp("stories"), is_calm=False) as address:
+        yield address
+
+
+@pytest.mark.parametrize("width_px", WIDTHS_PX)
+def test_every_page_of_the_list_fits_and_complains_of_nothing(
+    browser: webdriver.Chrome, told: str, width_px: int
+) -> None:
+    """Each verdict, and each odd experiment, has a page that is as wide as the window."""
+    _look(browser, width_px)
+    browser.get(told)
+    links = browser.find_elements(By.CSS_SELECTOR, ".experiments th a")
+    pages = {link.text: link.get_attribute("href") for link in links}
+    assert len(pages) == len(stories())
+    _complaints(browser)
+    for key, page in {**pages, "Experiments": told, "Pipeline": f"{told}pipeline"}.items():
+        browser.get(str(page))
+        widths = "return [document.documentElement.scrollWidth, innerWidth]"
+        page_px, window_px = browser.execute_script(widths)
+        assert page_px <= window_px, key
+        assert browser.find_element(By.TAG_NAME, "h1").text == key
+    assert _complaints(browser) == []
+
+
+def test_the_link_to_what_is_shown_is_copied(browser: webdriver.Chrome, url: str) -> None:
+    """By a click; without a script, or where it may not, it is a link like any other."""
+    _look(browser)
+    permission = {"permission": {"name": "clipboard-write"}, "setting": "granted"}
+    browser.execute_cdp_cmd("Browser.setPermission", permission)
+    shown = f"{url}experiments/{KEY}?phase=aaaa1111"
+    browser.get(shown)
+    link = browser.find_element(By.ID, "share")
+    assert link.get_attribute("href") == shown
+    link.click()
+    WebDriverWait(browser, 30).until(lambda _: link.text == "Copied")
+    assert browser.current_url == shown
 
 
 def test_the_page_does_not_jump_when_its_plot_comes(browser: webdriver.Chrome, url: str) -> None:
@@ -252,7 +296,7 @@ def test_somebody_signs_in_and_out(
         browser.find_element(By.NAME, "name").send_keys("ana")
         browser.find_element(By.NAME, "password").send_keys("a pass phrase")
         browser.find_element(By.CSS_SELECTOR, ".sign-in button").click()
-        assert browser.find_element(By.TAG_NAME, "h1").text == "Pipeline"
+        WebDriverWait(browser, 30).until(title_is("Pipeline"))
         browser.find_element(By.CSS_SELECTOR, "button.plain").click()
         browser.get(server.url)
         assert browser.find_element(By.TAG_NAME, "h1").text == "Sign in"

@@ -22,6 +22,21 @@ from openfeature_triton.dashboard.statistics.wording import effect_in_words
             "(95 % interval 1.2 less to 0.4 more)",
         ),
         (
+            "success_rate",
+            (0.0049, 0.0004, 0.0095),
+            "Treatment fails 0.49 points less often than control (95 % interval 0.04 to 0.95)",
+        ),
+        (
+            "success_rate",
+            (0.0001, -0.003, 0.0032),
+            "Treatment fails as often as control (95 % interval 0.3 less to 0.3 more points)",
+        ),
+        (
+            "latency",
+            (0.0001, -0.02, 0.02),
+            "Treatment is as fast as control (95 % interval 2.0 faster to 2.0 slower, in %)",
+        ),
+        (
             "error_rate",
             (0.02, 0.01, 0.03),
             "Treatment fails 2.0 points more often than control (95 % interval 1.0 to 3.0)",
