@@ -21,8 +21,8 @@ class ExperimentHook(Hook):
     """Tells a recorder of each evaluation of an experiment's flag, and of each one that failed.
 
     An exposure is an evaluation that gave a variant. All is done when the evaluation is over, and
-    can't change its outcome; `before` only looks at the clock, and can't raise. Who evaluates
-    without the SDK, as `Experiments` does, calls `finished`, which counts just the same.
+    can't change its outcome; `before` only looks at the clock, and can't raise. `Experiments` does
+    without the SDK and calls `evaluation_finished` alone, which counts just the same.
 
     Args:
         recorder: takes the counts.
@@ -50,9 +50,9 @@ class ExperimentHook(Hook):
         except Exception:  # noqa: BLE001 - as below
             self._recorder.refused(BAD_EVALUATION)
         else:
-            self.finished(details, context, duration_us)
+            self.evaluation_finished(details, context, duration_us)
 
-    def finished(
+    def evaluation_finished(
         self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
     ) -> None:
         """Count an evaluation that took `duration_us`, and the exposure if there was one."""

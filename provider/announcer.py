@@ -76,7 +76,7 @@ class Announcer:
     ) -> None:
         for hook in hooks:
             try:
-                hook.finished(details, context, duration_us)
+                hook.evaluation_finished(details, context, duration_us)
             except Exception:  # noqa: BLE001 - as in the SDK, a hook's trouble ends there
                 self._tally.trouble("a hook failed; the request goes on")
 

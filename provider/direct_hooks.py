@@ -2,7 +2,7 @@
 
 The SDK takes every hook through its stages around each evaluation, which takes longer than all
 else on a request's way. A hook that only looks at how an evaluation ended says so by a method
-`finished`; where each hook of API, client and provider has one, they are told without the SDK.
+`evaluation_finished`; where each hook of API, client and provider has one, the SDK is left out.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.hook import Hook
 
-_FINISHED = "finished"
+_FINISHED = "evaluation_finished"
 _STAGES = frozenset({"before", "after", "error", "finally_after", "supports_flag_value_type"})
 
 
 class DirectHook(Protocol):
     """A hook whose one method stands for all of its stages."""
 
-    def finished(
+    def evaluation_finished(
         self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
     ) -> None:
         """Take an evaluation that is over, as `finally_after` would, and how long it took."""
@@ -56,11 +56,11 @@ def _told(hooks: Iterable[Hook]) -> Told | None:
 
 
 def is_direct(hook: object) -> bool:
-    """Whether `finished` stands for all that a hook does: nothing derived from it adds a stage."""
+    """Whether one method stands for all that a hook does: nothing derived from it adds a stage."""
     if not _STAGES.isdisjoint(getattr(hook, "__dict__", ())):
         return False
     for kind in type(hook).__mro__:
-        if _FINISHED in vars(kind):
+        if callable(vars(kind).get(_FINISHED)):
             return True
         if not _STAGES.isdisjoint(vars(kind)):
             return False

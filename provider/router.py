@@ -81,10 +81,10 @@ class Router:
             return self._own_route(request, found)
         service = provider.services.get(found.service_id)
         heard = self._announcer.announce(provider, found, service, context, started_ns)
-        if heard is None:
+        if heard is not None and heard.service_id != found.service_id:
+            service = provider.services.get(heard.service_id)  # a hook wanted another context
+        if heard is None or service is None:
             return self._own_route(request, _refusal(service))
-        if heard.service_id != found.service_id:  # a hook wanted another context
-            service = provider.services.get(heard.service_id)
         return self._experiment_route(request, key, heard, service)
 
     def _provider(self) -> TritonProvider | RouteReason:

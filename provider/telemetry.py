@@ -66,9 +66,9 @@ class TelemetryHook(Hook):
         hints: HookHints,  # noqa: ARG002
     ) -> None:
         """Set the attributes of one evaluation."""
-        self.finished(details, hook_context.evaluation_context, 0.0)
+        self.evaluation_finished(details, hook_context.evaluation_context, 0.0)
 
-    def finished(
+    def evaluation_finished(
         self,
         details: FlagEvaluationDetails[Any],
         context: EvaluationContext,

@@ -26,6 +26,7 @@ from openfeature_triton.provider import (
     ProviderSettings,
     Route,
     RouteReason,
+    Service,
     TritonProvider,
 )
 from openfeature_triton.provider.direct_hooks import DirectHooks, is_direct
@@ -256,6 +257,28 @@ def test_a_hook_that_changes_the_context_is_obeyed(make: Callable[..., World]) -
     assert (route.experiment, route.reason) == ("plain", RouteReason.FORCED)
 
 
+class Once(dict[str, Service]):
+    """Services of which one is gone after the first look."""
+
+    def get(self, service_id: str, default: Any = None) -> Any:
+        """Look."""
+        return (
+            self.pop(service_id, default) if service_id == "asr-fast" else super().get(service_id)
+        )
+
+
+def test_a_row_that_goes_while_a_hook_is_obeyed_sends_the_request_home(tmp_path: Path) -> None:
+    """The request is not left with an assignment that leads nowhere."""
+    rule = {"if": [TESTER, "treatment", {"fractional": [["control", 1]]}]}
+    flags = write_flags(tmp_path / "flags.json", one={"targeting": rule})
+    api.set_provider_and_wait(TritonProvider(flags, Once(SERVICES)))
+    api.add_hooks([Changes()])
+    experiments = Experiments(api.get_client(), settings=ProviderSettings())
+    route = experiments.route("asr", **ASKED)
+    experiments.close()
+    assert (route.reason, route.service) == (RouteReason.UNKNOWN_SERVICE, SERVICES[OWN])
+
+
 class Derived(ExperimentHook):
     """A hook of a service that adds to ours."""
 
@@ -266,8 +289,14 @@ class Derived(ExperimentHook):
 class Renewed(Derived):
     """One that stands for its own stages, too."""
 
-    def finished(self, *_: Any) -> None:
+    def evaluation_finished(self, *_: Any) -> None:
         """Take an evaluation."""
+
+
+class Unrelated(Hook):
+    """A hook that knows nothing of ours, and has a name in common."""
+
+    evaluation_finished = False
 
 
 def test_a_hook_that_adds_a_stage_is_not_direct(make: Callable[..., World]) -> None:
@@ -278,6 +307,7 @@ def test_a_hook_that_adds_a_stage_is_not_direct(make: Callable[..., World]) -> N
     assert [is_direct(each) for each in (ours, changed)] == [True, False]
     assert [is_direct(each) for each in (Derived(recorder), Renewed(recorder))] == [False, True]
     assert not is_direct(Hook())
+    assert not is_direct(Unrelated())
     assert not is_direct(object())
 
 
@@ -317,7 +347,7 @@ def test_direct_hooks_are_looked_at_once() -> None:
 class Raises(ExperimentHook):
     """A hook of somebody else's that breaks its promise."""
 
-    def finished(self, *_: Any) -> NoReturn:
+    def evaluation_finished(self, *_: Any) -> NoReturn:
         """Fail."""
         raise RuntimeError("a hook fails")
 
