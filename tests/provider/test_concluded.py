@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.hook import Hook
 
 from openfeature_triton.flagd_config import example, read_document
 from openfeature_triton.flagd_config.explain import explain_task
@@ -77,6 +78,16 @@ def test_everybody_it_took_is_sent_to_the_winner(
     found = api.get_client().get_object_details(KEY, {}, context)
     assert isinstance(found.value, dict)
     assert found.value["service_id"] == WINNER
+
+
+def test_hooks_that_want_the_sdk_change_nothing(
+    connect: Callable[..., Experiments], flags: Path
+) -> None:
+    """Somebody else's hook hears of the evaluation, and the winner stays the winner."""
+    experiments = connect(flags)
+    api.add_hooks([Hook()])
+    route = experiments.route("asr", **ASKED)
+    assert (route.service_id, route.reason) == (WINNER, RouteReason.CONCLUDED)
 
 
 def test_nothing_is_recorded(
