@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import difflib
 import getpass
 import json
@@ -38,10 +39,21 @@ class Entry:
     lint: tuple[str, ...] = ()
 
     def restored(self) -> bytes | None:
-        """Give the file as it was before the change, None if there was none."""
+        """Give the file as it was before the change, None if there was none.
+
+        Raises MalformedFileError if it is not what the log's own hash says.
+        """
         if not self.before:
             return None
-        return zlib.decompress(base64.b64decode(self.undo))
+        with contextlib.suppress(ValueError, zlib.error):
+            content = zlib.decompress(base64.b64decode(self.undo))
+            if digest(content) == self.before:
+                return content
+        raise MalformedFileError(
+            Place("the audit log"),
+            f"what was there before {self.command} {self.experiment} is damaged in it",
+            "take it back with git instead",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Give what a person wants to see: all but the stored file."""
@@ -115,14 +127,18 @@ def read(path: Path) -> tuple[Entry, ...]:
     log = log_of(path)
     if not log.exists():
         return ()
-    lines = log.read_text(encoding="utf-8").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return tuple(_parse(line, number, log) for number, line in enumerate(lines, 1) if line)
 
 
 def _parse(line: str, number: int, log: Path) -> Entry:
     try:
-        return Entry(**json.loads(line))
-    except (ValueError, TypeError) as error:
+        fields = json.loads(line)
+        said = tuple(fields.pop("lint", ()))
+        if not all(isinstance(value, str) for value in (*fields.values(), *said)):
+            raise TypeError("a field is no text")
+        return Entry(**fields, lint=said)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedFileError(
             Place(str(log)), "this line is no entry of an audit log", "restore it from git", number
         ) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,3 +235,32 @@ def test_the_mode_of_a_new_file_is_the_users(tmp_path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.parametrize(
+    "line", [b"x", b"[]", b"5", b"null", b"{}", b'{"lint": 5}', b"\xff\xfe", b"[" * 5000]
+)
+def test_a_damaged_log_is_one_line(flags: Path, line: bytes) -> None:
+    """Nothing is undone by it, and edits go on."""
+    step(flags, KEY, "pause", "")
+    with audit.log_of(flags).open("ab") as log:
+        log.write(line + b"\n")
+    paused = flags.read_bytes()
+    for command in ("log", "undo"):
+        result = CliRunner().invoke(experiment, [command, "--flags", str(flags)])
+        assert result.exit_code == 2
+        assert "line 2: this line is no entry" in result.stderr
+    assert flags.read_bytes() == paused
+
+
+def test_a_copy_that_is_not_what_it_was_is_not_put_back(flags: Path) -> None:
+    """What is undone to has the hash that the log says."""
+    step(flags, KEY, "pause", "")
+    log = audit.log_of(flags)
+    (entry,) = audit.read(flags)
+    forged = base64.b64encode(zlib.compress(b'{"flags": {}}')).decode()
+    log.write_text(log.read_text().replace(entry.undo, forged))
+    paused = flags.read_bytes()
+    with pytest.raises(FlagFileError, match="damaged in it"):
+        undo(flags, "")
+    assert flags.read_bytes() == paused
