@@ -103,11 +103,12 @@ def added(path: Path, made: Entry) -> Iterator[None]:
     The line is taken away again if it is not: no change without its line, and no line without it.
     """
     log = log_of(path)
-    handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    handle = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         size = os.fstat(handle).st_size
         try:
-            text = json.dumps(asdict(made), ensure_ascii=False) + "\n"
+            cut_off = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            text = "\n" * cut_off + json.dumps(asdict(made), ensure_ascii=False) + "\n"
             line = memoryview(text.encode(errors="backslashreplace"))
             while line:
                 line = line[os.write(handle, line) :]

@@ -264,3 +264,13 @@ def test_a_copy_that_is_not_what_it_was_is_not_put_back(flags: Path) -> None:
     with pytest.raises(FlagFileError, match="damaged in it"):
         undo(flags, "")
     assert flags.read_bytes() == paused
+
+
+def test_a_line_that_was_cut_off_spoils_no_other(flags: Path) -> None:
+    """A process that was killed while it wrote costs its own line."""
+    step(flags, KEY, "pause", "")
+    log = audit.log_of(flags)
+    log.write_bytes(log.read_bytes() + b'{"time": "2026')
+    step(flags, KEY, "resume", "")
+    lines = log.read_text().splitlines()
+    assert [json.loads(line)["command"] for line in (lines[0], lines[2])] == ["pause", "resume"]
