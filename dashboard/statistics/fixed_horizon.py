@@ -27,7 +27,11 @@ def newcombe(x1: float, n1: float, x0: float, n0: float, alpha: float = 0.05) ->
 
 
 def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
-    """Give the 1 − α score interval of one rate (Wilson 1927)."""
+    """Give the 1 − α score interval of one rate.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference", pages 209
+    to 212; without continuity correction.
+    """
     z = float(ndtri(1 - alpha / 2))
     middle = (x + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(x * (n - x) / n + z**2 / 4)
@@ -35,7 +39,10 @@ def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
 
 
 def normal_half_width(se: float, alpha: float = 0.05) -> float:
-    """Give half the width of the 1 − α interval of an estimate that is normal, z₁₋α/₂ · SE."""
+    """Give half the width of the 1 − α interval of an estimate that is normal, z₁₋α/₂ · SE.
+
+    Wald's interval, for estimates over buckets of users, whose SE is widened for t already.
+    """
     return float(ndtri(1 - alpha / 2)) * se
 
 
@@ -44,9 +51,12 @@ Arm = tuple[float, float, float]
 
 
 def welch(treatment: Arm, control: Arm, alpha: float = 0.05) -> Interval:
-    """Give the 1 − α interval of the means' difference, unequal variances (Welch 1947).
+    """Give the 1 − α interval of the means' difference, unequal variances.
 
-    Degrees of freedom by Satterthwaite's approximation. A variance of 0 in both arms gives a point.
+    Welch 1947, "The generalization of Student's problem when several different population variances
+    are involved", pages 28 to 35; degrees of freedom by Satterthwaite 1946, "An approximate
+    distribution of estimates of variance components", pages 110 to 114. A variance of
+    0 in both arms gives a point.
     """
     (mean1, var1, n1), (mean0, var0, n0) = treatment, control
     a, b = var1 / n1, var0 / n0

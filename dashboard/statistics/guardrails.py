@@ -116,7 +116,9 @@ def log_shift_evidence(
 ) -> tuple[Floats, Floats]:
     """Give ln e for an effect above `margin`, and for one below it, from a normal estimate.
 
-    The mixture of `always_valid` with half a normal: e₊ = 2·Φ(z·√(g/(1 + g)))·e, z from the margin.
+    The mixture of `always_valid` with half a normal (one-sided as in Robbins & Siegmund 1974, "The
+    expected sample size of some tests of power one"): e₊ = 2·Φ(z·√(g/(1 + g)))·e, where z is that
+    of the distance from the margin.
 
     Args:
         effect: estimates, any shape, in which more is worse; 0 evidence where nan.

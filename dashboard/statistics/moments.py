@@ -38,8 +38,9 @@ def difference(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Flo
 
     SE is the larger of the unpooled one (Welch) and the pooled one under no effect: the unpooled is
     too small where one arm has seen few rare events. For rates half an event and half a non-event
-    are added to the pooled one, so that no event at all is not taken for certainty (Agresti &
-    Caffo 2000). Where an arm has fewer than two values: (nan, inf).
+    are added to the pooled one, so that no event at all is not taken for certainty (after Agresti
+    & Caffo 2000, "Simple and effective confidence intervals for proportions and differences of
+    proportions", section 2). Where an arm has fewer than two values: (nan, inf).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         d = treatment.mean() - control.mean()
@@ -55,8 +56,9 @@ def difference(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Flo
 def log_ratio(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Floats, Floats]:
     """Give ln(treatment / control) of the means and its standard error, by the delta method.
 
-    As `difference`, divided by the means: what a relative effect is read from. (nan, inf) where a
-    mean is not positive.
+    Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics", section 2. As
+    `difference`, divided by the means: what a relative effect is read from. (nan, inf) where a mean
+    is not positive.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         m0, m1 = control.mean(), treatment.mean()
@@ -78,8 +80,10 @@ def _rate_variance(both: Moments) -> Floats:
 def combine(effects: npt.ArrayLike, ses: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Combine the estimates of several phases by inverse variance, along the last axis.
 
-    Phases are never pooled: a change of the weights while the world changes would mix times into
-    arms (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 3). (nan, inf) where no phase has one.
+    Fixed effect, weights 1/SE² (Borenstein, Hedges, Higgins & Rothstein 2009, "Introduction to
+    meta-analysis", chapter 11). Phases are never pooled: a change of the weights while the world
+    changes would mix times into arms (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 3).
+    (nan, inf) where no phase has one.
     """
     d, s = np.asarray(effects, float), np.asarray(ses, float)
     usable = np.isfinite(d) & np.isfinite(s)
