@@ -262,8 +262,9 @@ PAGES = (
 )
 
 
+@pytest.mark.parametrize("unit", ["request", "user"])
 def test_the_same_data_gives_the_same_page_to_the_digit(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest, unit: str
 ) -> None:
     """Whichever store it is in, whether days are merged, whether it is remembered."""
     stores = [
@@ -271,25 +272,26 @@ def test_the_same_data_gives_the_same_page_to_the_digit(
         postgres_store(request.getfixturevalue("postgres")),
         influx_store(request.getfixturevalue("influx"), tmp_path),
     ]
-    points = _points_of_some_days()
+    points = _points_of_some_days(unit)
     for store in stores:
         store.write(NOW_NS, *points)
     shown = [_pages(store) for store in stores]
     assert shown[0] == shown[1] == shown[2]
     assert any("95 %" in page for page in shown[0])
+    assert any("Users are compared" in page for page in shown[0]) == (unit == "user")
     for store in stores:
         store.merge(NOW_NS)
         assert _pages(store) == shown[0]
         store.read.close()
 
 
-def _points_of_some_days() -> list[Point]:
+def _points_of_some_days(unit: str) -> list[Point]:
     """What two processes recorded in each hour of five days, in two languages."""
     drawn = random.Random(11)  # noqa: S311
     sink = MemorySink()
     said: dict[str, Any] = {"experiment": "e", "phase": "p", "bucketing": "v3"}
     said["weights"] = '{"v": 1, "w": 1}'
-    said["metadata"] = '{"control": "v", "unit": "request", "planned_requests": 4000}'
+    said["metadata"] = f'{{"control": "v", "unit": "{unit}", "planned_requests": 4000}}'
     for hour in range(5 * 24 - 12):
         recorder = Recorder(sink, RecorderSettings(on_sigterm=False), clock_ns=partial(at, 4, hour))
         recorder.track("experiment_phase", None, TrackingEventDetails(attributes=said))
@@ -298,7 +300,9 @@ def _points_of_some_days() -> list[Point]:
             series = Series("e", "p", variant, variant, "asr", language)
             recorder.expose(series)
             error = "timeout" if drawn.random() < 0.1 else ""
-            recorder.record(series, drawn.lognormvariate(3, 1), error, {"output_words": 3.0})
+            latency_ms, user = drawn.lognormvariate(3, 1), f"user-{drawn.randrange(300)}"
+            key = user if unit == "user" else None
+            recorder.record(series, latency_ms, error, {"output_words": 3.0}, targeting_key=key)
         assert recorder.close()
     return [Point(*key, fields) for key, fields in sink.points.items()]
 
