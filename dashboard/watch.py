@@ -20,8 +20,8 @@ from openfeature_triton.dashboard import watch_events
 from openfeature_triton.dashboard.definitions import Flags, define
 from openfeature_triton.dashboard.formats import ago
 from openfeature_triton.dashboard.phases import moment
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_totals
-from openfeature_triton.dashboard.statistics import Analysis, GuardrailResult
+from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
+from openfeature_triton.dashboard.statistics import Analysis, GuardrailResult, Plan
 from openfeature_triton.dashboard.statistics.guardrails import HARMED
 from openfeature_triton.dashboard.store import (
     Phase,
@@ -181,13 +181,24 @@ class Watch:
         key, phases = experiment.key, self._store.phases(experiment.key)
         definition = define(key, Flags(str(self._flags), {key: experiment}), phases)
         plan, _ = make_plan(definition, phases)
+        same = {experiment.phase, *(each.phase for each in phases if _is_same(each, experiment))}
+        totals, clusters = (
+            [each for each in found if each.phase in same]
+            for found in self._read(key, plan, seen, since_ns)
+        )
+        return analyse(plan, totals, self._clock(), clusters), _requests(totals)
+
+    def _read(
+        self, key: str, plan: Plan, seen: Sequence[Seen], since_ns: int | None
+    ) -> tuple[Sequence[Totals], Sequence[Totals]]:
+        """Read an experiment's totals, and those by buckets of users where these are the unit."""
         if since_ns is None:
             totals = read_totals(self._store, key, seen)
-        else:
-            totals = counts_and_latencies(self._store, key, step="hour", start_ns=since_ns)
-        same = {experiment.phase, *(each.phase for each in phases if _is_same(each, experiment))}
-        used = [each for each in totals if each.phase in same]
-        return analyse(plan, used, self._clock()), _requests(used)
+            return totals, read_clusters(self._store, key, plan, seen)
+        totals = counts_and_latencies(self._store, key, step="hour", start_ns=since_ns)
+        if plan.unit != "user":
+            return totals, ()
+        return totals, self._store.clusters(key, step="hour", start_ns=since_ns)
 
     def _brokenness(self, experiment: Experiment, analysis: Analysis) -> tuple[Event, ...]:
         split = analysis.split

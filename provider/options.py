@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openfeature_triton.flagd_config.tables import table
+
 if TYPE_CHECKING:
     from openfeature_triton.provider.registry import Record, Registry
     from openfeature_triton.provider.settings import ProviderSettings
@@ -82,7 +84,8 @@ def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     elif not rows:
         click.echo("no services yet — add one: openfeature-triton service add", file=sys.stderr)
     else:
-        _print_table(rows)
+        names = list(rows[0])
+        click.echo(table([names, *[[_cell(row[name]) for name in names] for row in rows]]))
 
 
 def _described(record: Record) -> dict[str, Any]:
@@ -98,15 +101,6 @@ def _described(record: Record) -> dict[str, Any]:
         "credential": f"in {each.credential_header}" if record.has_credential else "none",
         "published": each.published,
     }
-
-
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    names = list(rows[0])
-    cells = [names, *[[_cell(row[name]) for name in names] for row in rows]]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    for line in cells:
-        texts = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        click.echo("  ".join(texts).rstrip())
 
 
 def _cell(value: object) -> str:

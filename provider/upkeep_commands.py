@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openfeature_triton.flagd_config.progress import progress
 from openfeature_triton.provider.options import (
     RegistryProblem,
     as_json_option,
@@ -89,8 +90,10 @@ def _answers(registry: Registry, wanted: Sequence[str], timeout_s: float) -> dic
             services.append(registry.get(service_id))
         except KeyringError:
             answers[service_id] = Readiness(service_id, NO_KEY)
-    for answer in ask_all(services, read_settings(), timeout_s):
-        answers[answer.service_id] = answer
+    with progress("asking") as tell:
+        for answer in ask_all(services, read_settings(), timeout_s):
+            answers[answer.service_id] = answer
+            tell(f"{len(answers)} of {len(wanted)}")
     return answers
 
 

@@ -31,6 +31,7 @@ class World:
     folder: Path
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     rules: Rules = field(default_factory=Rules)
+    users: int | None = None
 
     @property
     def url(self) -> str:
@@ -81,8 +82,15 @@ class World:
             series = Series("e", found.phase, variant, variant, "asr", "hi")
             for number in range(requests):
                 recorder.expose(series)
-                recorder.record(series, 10.0, "server_error" if number < errors else "", {})
+                failure = "server_error" if number < errors else ""
+                recorder.record(series, 10.0, failure, {}, targeting_key=self.user(number))
         assert recorder.close()
+
+    def user(self, number: int) -> str | None:
+        """Whose request it is, where the unit is the user: one user sends them all, or each one."""
+        if self.users is None:
+            return None
+        return f"user-{number % self.users}"
 
     def watch(self) -> Watch:
         """Somebody who watches."""
@@ -217,6 +225,17 @@ def test_harm_adds_up_over_the_phases_of_a_ramp(world: World) -> None:
     life_cycle.ramp(world.flags, "e", {"treatment": 25}, "carefully")
     world.record(control=(12, 600), treatment=(14, 200))
     assert world.kinds() == ["paused"]
+
+
+@pytest.mark.parametrize(("users", "kinds"), [(1, []), (1000, ["paused"])])
+def test_users_count_where_users_are_randomised(world: World, users: int, kinds: list[str]) -> None:
+    """The errors of one heavy user prove nothing; those of many do."""
+    document = json.loads(world.flags.read_text())
+    metadata = document["flags"]["e"]["metadata"]
+    world.write(metadata={**metadata, "unit": "user"})
+    world.users = users
+    world.record(control=(20, 1000), treatment=(200, 1000))
+    assert world.kinds() == kinds
 
 
 def test_a_broken_split_is_told_and_not_acted_on(world: World) -> None:

@@ -10,6 +10,7 @@ import io
 import logging
 import pickle
 import sqlite3
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
@@ -25,6 +26,8 @@ from openfeature.hook import Hook, HookContext, HookHints
 from pydantic import SecretStr
 
 from openfeature_triton.dashboard import DashboardSettings, create_app
+from openfeature_triton.dashboard.watch_commands import watch
+from openfeature_triton.flagd_config.doctor_commands import doctor
 from openfeature_triton.hooks import ExperimentHook, Recorder, RecorderSettings
 from openfeature_triton.provider import (
     Experiments,
@@ -320,10 +323,39 @@ def _type_commands(written: Written, folder: Path) -> None:
     ):
         result = CliRunner().invoke(service_commands, command)
         written.add(f"command {command[0]}", f"{result.output} {result.exception!r}")
+    _type_others(written, folder)
     secret.write_text(f"{SENTINEL}\nmore")
     result = CliRunner().invoke(service_commands, [*add[:1], "asr-bad", *add[2:]])
     assert result.exit_code == 2
     written.add("command add", result.output)
+
+
+def _type_others(written: Written, folder: Path) -> None:
+    """Those that read the whole set-up, with the sentinel as password, token and key as well."""
+    away = f"postgresql+psycopg://u:{SENTINEL}@127.0.0.1:1/none?connect_timeout=1"
+    variables: tuple[dict[str, str], ...] = (
+        {},
+        {"OFT_KEYS": SENTINEL},
+        {"OFT_REGISTRY": away, "OFT_STORE": away},
+        {"OFT_INFLUX_URL": "http://127.0.0.1:1", "OFT_INFLUX_TOKEN": SENTINEL},
+        {
+            "OFT_REGISTRY_TTL_S": SENTINEL,
+            "OFT_INFLUX_DEADLINE_S": SENTINEL,
+            "OFT_FLUSH_S": SENTINEL,
+        },
+    )
+    tell = f"{sys.executable} -c 'import sys; print(sys.stdin.read())'"
+    for each in variables:
+        for command, arguments in (
+            (doctor, []),
+            (doctor, ["--json"]),
+            (watch, ["--once", "--json", "--on-event", tell]),
+        ):
+            result = CliRunner(env={"OFT_FLAGS": str(folder / "flags.json"), **each}).invoke(
+                command, arguments
+            )
+            assert result.exit_code in (0, 1, 2), result.exception
+            written.add(f"command {command.name}", f"{result.output} {result.exception!r}")
 
 
 def test_the_check_itself_finds_a_secret() -> None:
