@@ -203,10 +203,11 @@ class InfluxStore:
         self._api.close()
 
     def _edges(self, experiment: str | None, start_ns: int | None, end_ns: int | None) -> list[str]:
-        """Give the scripts that find the first and the last window of each series."""
+        """Give the scripts that find the first and the last window of each variant."""
         which = f"{_is(schema.LIGHT)} and {_in(_EDGE_FIELDS)} and {_of(experiment)}"
+        group = f"group(columns: [{', '.join(map(text, (*_SEEN, '_field')))}])"
         return [
-            f"{self._from(span)}{_filter(which)} |> {edge}()"
+            f"{self._from(span)}{_filter(which)} |> {group} |> {edge}()"
             for edge in ("first", "last")
             for span in day_spans((), start_ns, end_ns)
         ]
