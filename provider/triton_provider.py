@@ -20,10 +20,10 @@ from openfeature.track import TrackingEventDetails
 from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.client_modules import import_clients_of
-from openfeature_triton.provider.compiled_flag import named_service
+from openfeature_triton.provider.compiled_flag import CompiledFlag, Outcome, named_service
 from openfeature_triton.provider.errors import FatalSourceError
 from openfeature_triton.provider.evaluation_servers import EvaluationServer
-from openfeature_triton.provider.evaluator import details, failed, not_found
+from openfeature_triton.provider.evaluator import Evaluator, details, failed, not_found
 from openfeature_triton.provider.file_flags import FileFlags
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.flags_in_force import FlagsInForce
@@ -244,7 +244,21 @@ class TritonProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """The service of a variant (never its credential); any other object flag as it is."""
-        return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        evaluator = self.flags.evaluator
+        flag = None if evaluator is None else evaluator.flags.get(flag_key)
+        if evaluator is None or flag is None:
+            return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        outcome = _evaluate(evaluator, flag, evaluation_context)
+        service_id = outcome.service_id
+        if service_id is None:
+            return details(flag, outcome, FlagType.OBJECT, default_value)
+        found: FlagResolutionDetails[Any] = FlagResolutionDetails(
+            None, None, None, outcome.reason, outcome.variant, flag.metadata
+        )
+        if outcome.forced:
+            found.flag_metadata = {**flag.metadata, FORCED: True}
+        service = self.services.get(service_id)
+        return self._values.put(service_id, service, flag_key, default_value, found)
 
     def track(
         self,
@@ -317,20 +331,7 @@ class TritonProvider(AbstractProvider):
         flag = evaluator.flags.get(key)
         if flag is None:
             return not_found(key, default)
-        context = context or _NO_CONTEXT
-        attributes: Mapping[str, Any] = context.attributes
-        if evaluator.context:
-            attributes = {**evaluator.context, **attributes}
-        ask = flag.evaluate_in_language if flag.by_task else flag.evaluate
-        outcome = ask(attributes, context.targeting_key)
-        if outcome.service_id is None or flag_type is not FlagType.OBJECT:
-            return details(flag, outcome, flag_type, default)
-        metadata = {**flag.metadata, FORCED: True} if outcome.forced else flag.metadata
-        found: FlagResolutionDetails[Any] = FlagResolutionDetails(
-            None, None, None, outcome.reason, outcome.variant, metadata
-        )
-        service = self.services.get(outcome.service_id)
-        return self._values.put(outcome.service_id, service, key, default, found)
+        return details(flag, _evaluate(evaluator, flag, context), flag_type, default)
 
     def _resolve_without(
         self, flag_type: FlagType, key: str, default: Any, context: EvaluationContext | None
@@ -343,6 +344,19 @@ class TritonProvider(AbstractProvider):
         if flag_type is not FlagType.OBJECT or found.variant is None or service_id is None:
             return found
         return self._values.put(service_id, self.services.get(service_id), key, default, found)
+
+
+def _evaluate(
+    evaluator: Evaluator, flag: CompiledFlag, context: EvaluationContext | None
+) -> Outcome:
+    """What a flag gives in a context, flagd's own below it."""
+    context = context or _NO_CONTEXT
+    attributes: Mapping[str, Any] = context.attributes
+    if evaluator.context:
+        attributes = {**evaluator.context, **attributes}
+    if flag.by_task:
+        return flag.evaluate_in_language(attributes, context.targeting_key)
+    return flag.evaluate(attributes, context.targeting_key)
 
 
 def _source_of(
