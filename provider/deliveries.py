@@ -17,7 +17,7 @@ from openfeature_triton.flagd_config.frozen_dict import FrozenDict
 from openfeature_triton.provider.collector import collector
 from openfeature_triton.provider.experiment_log import log_bucketing
 from openfeature_triton.provider.flag_sources import FlagListener
-from openfeature_triton.provider.last_good import LastGood
+from openfeature_triton.provider.last_good import Kept, LastGood
 
 _LARGE_BYTES = 200_000
 
@@ -40,7 +40,7 @@ class Deliveries:
         self._in_force = b""
         self._refused = b""
         self._troubled = False
-        self._kept_any = False
+        self._kept_any = self._compared = False
         self._confirmed_s: float | None = None
 
     @property
@@ -57,6 +57,7 @@ class Deliveries:
         digest = _digest(text, context)
         if digest == self._in_force:
             self._refused = b""
+            self._keep_first(text, context)
             self.alive()
         elif digest != self._refused and self._read(text, context, digest):
             self._confirmed_s = monotonic()
@@ -92,18 +93,26 @@ class Deliveries:
             return
         if self._read(kept.text, kept.context, _digest(kept.text, kept.context)):
             self._confirmed_s = monotonic() - kept.age_s
+            self._compare(kept)
             self.stale(f"the last good flags are in force, {_age(kept.age_s)} old")
 
     def _keep(self, text: bytes, context: Mapping[str, Any]) -> None:
-        """Keep a text that went into force; the first tells if the generation was another."""
-        if self._last_good is None:
-            return
-        if not self._kept_any:
+        """Keep a text that went into force."""
+        if self._last_good is not None:
+            self._compare(None if self._kept_any else self._last_good.load())
+            self._last_good.save(text, context, self._reader.bucketing)
             self._kept_any = True
-            before = self._last_good.load()
-            if before is not None and before.bucketing:
-                log_bucketing(before.bucketing, self._reader.bucketing)
-        self._last_good.save(text, context, self._reader.bucketing)
+
+    def _keep_first(self, text: bytes, context: Mapping[str, Any]) -> None:
+        """Keep what was restored, and is now seen to be what the source holds."""
+        if not self._kept_any:
+            self._keep(text, context)
+
+    def _compare(self, kept: Kept | None) -> None:
+        """Say if what was kept was split by another generation."""
+        if kept is not None and kept.bucketing and not self._compared:
+            self._compared = True
+            log_bucketing(kept.bucketing, self._reader.bucketing)
 
     def _read(self, text: bytes, context: Mapping[str, Any], digest: bytes) -> bool:
         """Put a text in force, or tell why not."""

@@ -224,6 +224,24 @@ def test_a_change_of_the_generation_is_loud(
     assert phases[0] == phases[1] != phases[2]
 
 
+def test_a_change_of_the_generation_is_loud_without_the_source(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last good flags are split anew, too; said once, and not again when the file is back."""
+    kept, file = LastGood(tmp_path / "kept"), tmp_path / "flags.json"
+    kept.save(ASR.read_bytes(), bucketing="v2")
+    api.set_provider_and_wait(TritonProvider(FileFlags(file, poll_s=0.01, last_good=kept), {}))
+    assert caplog.text.count("bucketing changes from v2 to v3") == 1
+    file.write_bytes(ASR.read_bytes())
+
+    def kept_anew() -> bool:
+        loaded = kept.load()
+        return loaded is not None and loaded.bucketing == "v3"
+
+    eventually(kept_anew)
+    assert caplog.text.count("bucketing changes") == 1
+
+
 def test_a_source_that_changes_its_generation_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     """Within a process, too."""
     provider = TritonProvider("unread.json", {})
