@@ -232,7 +232,9 @@ class TritonProvider(AbstractProvider):
         evaluator = self.flags.evaluator
         if evaluator is None or flag_key not in evaluator.document.experiments:
             return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
-        details = self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+        details: FlagResolutionDetails[Any] = self.resolve_object_details(
+            flag_key, default_value, evaluation_context
+        )
         if details.variant is not None and isinstance(details.value, Mapping):
             details.value = details.value["service_id"]
         return details
