@@ -114,6 +114,7 @@ class Watch:
         self._clock = clock
         self._bucketing = bucketing
         self._uncut = uncut
+        self._since: dict[tuple[str, str], datetime] = {}
 
     def running(self) -> tuple[Experiment, ...]:
         """Give the experiments that take requests now; raises FlagFileError."""
@@ -131,6 +132,8 @@ class Watch:
             running, entries = self.running(), audit.read(self._flags)
         except (FlagFileError, OSError) as error:
             return (self._event(watch_events.FLAGS_UNREADABLE, "", str(error)),)
+        known, now = self._since, self._clock()
+        self._since = {_what(each): known.get(_what(each), now) for each in running}
         events: list[Event] = []
         for experiment in running:
             try:
@@ -164,7 +167,8 @@ class Watch:
     def _staleness(self, experiment: Experiment, last: datetime | None) -> tuple[Event, ...]:
         """Tell of an experiment that runs and has no new data, once it could have had some."""
         changed = datetime.fromtimestamp(self._flags.stat().st_mtime, self._clock().tzinfo)
-        if self._clock() - changed <= self._rules.stale_after:
+        since = min(changed, self._since[_what(experiment)])  # other flags change the file, too
+        if self._clock() - since <= self._rules.stale_after:
             return ()
         when = (
             "no request was recorded"
@@ -236,6 +240,10 @@ class Watch:
         self, kind: str, experiment: str, text: str, numbers: Mapping[str, Any] | None = None
     ) -> Event:
         return Event(kind, experiment, self._clock(), text, numbers or {})
+
+
+def _what(experiment: Experiment) -> tuple[str, str]:
+    return experiment.key, experiment.definition
 
 
 def _last_pause_ns(key: str, entries: Iterable[audit.Entry]) -> int | None:

@@ -5,10 +5,13 @@ Each check gives lines (state, text, advice), as `flagd_config.doctor` wants the
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TypeGuard
+
+from openfeature.contrib.provider.flagd.config import Config, ResolverType
 
 from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.errors import KeyringError, ProviderError
@@ -34,7 +37,7 @@ def flags() -> Lines:
     """Whether the source of flags gives a document, and what is wrong with it."""
     settings = ProviderSettings()
     if settings.source == "rpc":
-        return [(FINE, "flagd evaluates (rpc): its document is not seen from here", "")]
+        return _flagd_rpc()
     heard = _heard(settings)
     if heard.document is None:
         problem, advice = _parted(heard.problem)
@@ -50,6 +53,17 @@ def flags() -> Lines:
     for each in document.refused:
         lines.append((WARNING, f"left out: {each}", "openfeature-triton lint says more"))
     return lines
+
+
+def _flagd_rpc() -> Lines:
+    """Whether somebody listens where flagd evaluates; its document is not seen from here."""
+    flagd = Config(resolver=ResolverType.RPC)
+    try:
+        socket.create_connection((flagd.host, flagd.port), _SOURCE_S).close()
+    except OSError as error:
+        text = f"flagd at {flagd.host}:{flagd.port}: {error.strerror or error}"
+        return [(BROKEN, text, "start flagd, check FLAGD_HOST and FLAGD_PORT")]
+    return [(FINE, f"flagd at {flagd.host}:{flagd.port} listens, and evaluates", "")]
 
 
 def bucketing() -> Lines:

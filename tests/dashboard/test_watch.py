@@ -185,6 +185,17 @@ def test_an_experiment_that_was_just_started_is_not_stale(world: World) -> None:
     assert world.kinds() == ["stale"]
 
 
+def test_changes_of_other_flags_do_not_hide_staleness(world: World) -> None:
+    """The file is changed again and again; this experiment has been the same all the time."""
+    watch = world.watch()
+    for _ in range(3):
+        world.age(0)
+        assert watch.look() == ()
+        world.now += timedelta(seconds=400)
+    world.age(0)
+    assert [each.kind for each in watch.look()] == ["stale"]
+
+
 def test_an_experiment_outside_of_its_dates_is_not_looked_at(world: World) -> None:
     """It takes no requests, so none are missing."""
     tomorrow = int(world.now.timestamp()) + 86_400

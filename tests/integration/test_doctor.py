@@ -171,6 +171,11 @@ def test_flags(here: SetUp) -> None:
     port = endpoints.unused_url().rpartition(":")[2]
     here.set(OFT_SOURCE="sync", FLAGD_HOST="127.0.0.1", FLAGD_SYNC_PORT=port)
     assert "start flagd" in here.line("flags")
+    here.set(OFT_SOURCE="rpc", FLAGD_PORT=port)
+    assert here.line("flags").startswith("broken: flagd at 127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        here.set(FLAGD_PORT=str(listens.getsockname()[1]))
+        assert here.line("flags").startswith("fine")
 
 
 def test_bucketing(here: SetUp) -> None:
