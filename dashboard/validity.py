@@ -118,9 +118,10 @@ def _recording(losses: Losses) -> Check:
     if losses.dead_lettered:
         lost["refused by InfluxDB"] = losses.dead_lettered
     if lost:
+        handed_over = losses.accepted + sum(losses.dropped.values())
         reasons = ", ".join(f"{name}: {count:,}" for name, count in lost.items())
         text = (
-            f"{sum(lost.values()):,} of {losses.accepted:,} outcomes of all experiments never "
+            f"{sum(lost.values()):,} of {handed_over:,} outcomes of all experiments never "
             f"came to the store ({reasons})."
         )
         return Check("Recording", "warning", text)

@@ -56,11 +56,9 @@ def take(
             >= places
         )
     )
-    wide, window = browser.execute_script(
-        "return [document.documentElement.scrollWidth, innerWidth]"
-    )
-    if wide > window:
-        sys.stderr.write(f"too wide: {url} {wide} > {window} px\n")
+    wide_px = browser.execute_script("return document.documentElement.scrollWidth")
+    if wide_px > width_px:
+        sys.stderr.write(f"too wide: {url} {wide_px} > {width_px} px\n")
     taken = browser.execute_cdp_cmd(
         "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": not height_px}
     )

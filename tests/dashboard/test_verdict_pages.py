@@ -195,7 +195,7 @@ def test_what_was_dropped_is_warned_of(world: World) -> None:
     assert "Nothing was dropped by the recording process seen from here." in _page(world).text
     said |= {"dropped": {"queue_full": 3}, "delivery": {"dead_lettered": 2}}
     (folder / "1.health.json").write_text(json.dumps(said), encoding="utf-8")
-    wanted = "5 of 1,200 outcomes of all experiments never came to the store"
+    wanted = "5 of 1,203 outcomes of all experiments never came to the store"
     assert f"{wanted} (queue full: 3, refused by InfluxDB: 2)." in _page(world).text
 
 
