@@ -19,10 +19,10 @@ from typing import Any
 from openfeature_triton.dashboard import watch_events
 from openfeature_triton.dashboard.definitions import Flags, define
 from openfeature_triton.dashboard.formats import ago
+from openfeature_triton.dashboard.harm import first_harm, requests_by_variant
 from openfeature_triton.dashboard.phases import moment
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
-from openfeature_triton.dashboard.statistics import Analysis, GuardrailResult, Plan
-from openfeature_triton.dashboard.statistics.guardrails import HARMED
+from openfeature_triton.dashboard.statistics import Analysis, Plan
 from openfeature_triton.dashboard.store import (
     Phase,
     Seen,
@@ -33,10 +33,10 @@ from openfeature_triton.dashboard.store import (
 from openfeature_triton.dashboard.watch_events import Event
 from openfeature_triton.flagd_config import Experiment, FlagFileError, audit
 from openfeature_triton.flagd_config.edit import read_leniently
-from openfeature_triton.flagd_config.life_cycle import LifeCycleError, status, step
+from openfeature_triton.flagd_config.life_cycle import status, step
 from openfeature_triton.flagd_config.lint import Against
 from openfeature_triton.flagd_config.syntax import read_bytes
-from openfeature_triton.hooks import StoreError, schema
+from openfeature_triton.hooks import StoreError
 
 _log = logging.getLogger(__name__)
 _RUNNING = "running"
@@ -55,35 +55,6 @@ class Rules:
     min_requests: int = 100
     stale_after: timedelta = timedelta(minutes=15)
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Harm:
-    """A guardrail that a variant harms beyond its margin, and how much was looked at."""
-
-    variant: str
-    found: GuardrailResult
-    requests: Mapping[str, int]
-
-    def text(self) -> str:
-        """Say it with its numbers."""
-        metric, ratio = self.found.guardrail.metric, self.found.ratio
-        size = (
-            "more than control's, which has none," if ratio is None else f"{ratio:.2f} × control's,"
-        )
-        counts = ", ".join(f"{count:,} of {name}" for name, count in self.requests.items())
-        margin = f"{self.found.guardrail.margin:.0%}"
-        return f"{metric} of {self.variant} is {size} beyond the margin of {margin} ({counts})"
-
-    def numbers(self) -> dict[str, Any]:
-        """Give the numbers by name."""
-        return {
-            "variant": self.variant,
-            "metric": self.found.guardrail.metric,
-            "margin": self.found.guardrail.margin,
-            "ratio": self.found.ratio,
-            "requests": dict(self.requests),
-        }
 
 
 class Watch:
@@ -155,7 +126,7 @@ class Watch:
         ]
         last = max((moment(each.last_ns) for each in seen), default=None)
         if last is None or self._clock() - last > self._rules.stale_after:
-            return self._staleness(experiment, last)
+            return self._staleness(experiment, last, was_paused=since_ns is not None)
         analysis, requests = self._analysed(experiment, seen, since_ns)
         if analysis is None:
             return ()
@@ -164,17 +135,16 @@ class Watch:
             *self._harm(experiment, analysis, requests),
         )
 
-    def _staleness(self, experiment: Experiment, last: datetime | None) -> tuple[Event, ...]:
+    def _staleness(
+        self, experiment: Experiment, last: datetime | None, *, was_paused: bool
+    ) -> tuple[Event, ...]:
         """Tell of an experiment that runs and has no new data, once it could have had some."""
         changed = datetime.fromtimestamp(self._flags.stat().st_mtime, self._clock().tzinfo)
         since = min(changed, self._since[_what(experiment)])  # other flags change the file, too
         if self._clock() - since <= self._rules.stale_after:
             return ()
-        when = (
-            "no request was recorded"
-            if last is None
-            else f"the last came {ago(last, self._clock())}"
-        )
+        when = f"the last came {ago(last, self._clock())}" if last else "no request was recorded"
+        when += " since it was last paused" if was_paused and not last else ""
         text = f"it runs, and {when}: nothing is acted on"
         return (self._event(watch_events.STALE, experiment.key, text),)
 
@@ -190,7 +160,7 @@ class Watch:
             [each for each in found if each.phase in same]
             for found in self._read(key, plan, seen, since_ns)
         )
-        return analyse(plan, totals, self._clock(), clusters), _requests(totals)
+        return analyse(plan, totals, self._clock(), clusters), requests_by_variant(totals)
 
     def _read(
         self, key: str, plan: Plan, seen: Sequence[Seen], since_ns: int | None
@@ -215,7 +185,7 @@ class Watch:
     def _harm(
         self, experiment: Experiment, analysis: Analysis, requests: Mapping[str, int]
     ) -> tuple[Event, ...]:
-        harm = _first_harm(analysis, requests, experiment.control, self._rules.min_requests)
+        harm = first_harm(analysis, requests, experiment.control, self._rules.min_requests)
         if harm is None:
             return ()
         text, numbers = harm.text(), harm.numbers()
@@ -224,14 +194,18 @@ class Watch:
         try:
             with self._uncut():
                 self._pause(experiment.key, text)
-        except LifeCycleError:
-            if any(each.key == experiment.key for each in self.running()):
-                raise
-            return ()  # somebody else paused it just now
         except (FlagFileError, OSError) as error:
+            if not self._still_runs(experiment.key):
+                return ()  # somebody else paused it just now
             text = f"{text}, and it can't be paused: {error}"
             return (self._event(watch_events.PAUSE_FAILED, experiment.key, text, numbers),)
         return (self._event(watch_events.PAUSED, experiment.key, text, numbers),)
+
+    def _still_runs(self, key: str) -> bool:
+        try:
+            return any(each.key == key for each in self.running())
+        except FlagFileError:
+            return True  # as far as is known
 
     def _pause(self, key: str, text: str) -> None:
         step(self._flags, key, "pause", f"watch: {text}", Against(bucketing=self._bucketing))
@@ -264,26 +238,3 @@ def _variants(definition: str) -> object:
         return json.loads(definition).get("variants")
     except (ValueError, AttributeError, RecursionError):
         return definition
-
-
-def _requests(totals: Iterable[Totals]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for each in totals:
-        count = int(each.fields.get(schema.REQUESTS, 0))
-        counts[each.variant] = counts.get(each.variant, 0) + count
-    return counts
-
-
-def _first_harm(
-    analysis: Analysis, requests: Mapping[str, int], control: str, min_requests: int
-) -> Harm | None:
-    """Find a guardrail that is harmed, and still beyond its margin, where both arms are large."""
-    for result in analysis.variants:
-        pair = {name: requests.get(name, 0) for name in (result.variant, control)}
-        if min(pair.values()) < min_requests:
-            continue
-        for found in result.guardrails:
-            is_beyond = found.ratio is None or found.ratio > 1 + found.guardrail.margin
-            if found.state == HARMED and is_beyond:
-                return Harm(result.variant, found, pair)
-    return None

@@ -59,6 +59,8 @@ class Told:
         """Give those of the present events that were not there at the last look."""
         present = tuple(events)
         before, self._lasting = self._lasting, frozenset(map(_what, present))
+        if exit_code(present) == 2:
+            self._lasting |= before  # what can't be seen just now may last
         return tuple(each for each in present if each.kind == PAUSED or _what(each) not in before)
 
 

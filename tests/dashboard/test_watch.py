@@ -19,6 +19,7 @@ from openfeature_triton.dashboard.sql_store import SqlStore
 from openfeature_triton.dashboard.watch import Rules, Watch
 from openfeature_triton.dashboard.watch_events import Event, Told, exit_code
 from openfeature_triton.flagd_config import audit, life_cycle, read_document
+from openfeature_triton.flagd_config.errors import Place
 from openfeature_triton.hooks import Recorder, RecorderSettings, Series, SqlSink
 
 FINE_WINDOWS = RecorderSettings(window_s=1, latency_window_s=1, on_sigterm=False)
@@ -254,7 +255,10 @@ def test_a_broken_split_is_told_and_not_acted_on(world: World) -> None:
     world.record(control=(50, 500), treatment=(150, 1500))
     (event,) = world.look()
     assert event.kind == "broken"
-    assert event.numbers["counts"] == {"control": 500, "treatment": 1500}
+    assert json.loads(json.dumps(event.as_dict()))["numbers"]["counts"] == {
+        "control": 500,
+        "treatment": 1500,
+    }
     assert world.state == "ENABLED"
 
 
@@ -278,6 +282,19 @@ def test_a_store_that_is_away_is_survived(world: World) -> None:
     assert [each.kind for each in told.fresh(watch.look())] == ["paused"]
 
 
+def test_what_lasts_is_not_told_again_after_a_gap(world: World) -> None:
+    """The split was broken before the store went away, and still is after it."""
+    world.record(control=(50, 500), treatment=(150, 1500))
+    watch, told, away = world.watch(), Told(), world.folder / "away.db"
+    assert [each.kind for each in told.fresh(watch.look())] == ["broken"]
+    (world.folder / "store.db").rename(away)
+    assert [each.kind for each in told.fresh(watch.look())] == ["store_away"]
+    away.rename(world.folder / "store.db")
+    assert told.fresh(watch.look()) == ()
+    (world.folder / "store.db").rename(away)
+    assert [each.kind for each in told.fresh(watch.look())] == ["store_away"]
+
+
 def test_a_file_that_cannot_be_read_is_told_and_survived(world: World) -> None:
     """Cut off, then whole again."""
     watch, whole = world.watch(), world.flags.read_text()
@@ -298,11 +315,20 @@ def test_a_bad_flag_does_not_blind(world: World) -> None:
     assert world.kinds() == ["paused"]
 
 
-def test_what_cannot_be_written_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk: nothing is half-written, and the next look tries again."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        life_cycle.LifeCycleError(Place("flags.json"), "No space left", "make some"),
+    ],
+)
+def test_what_cannot_be_written_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A full disk, or an edit that is refused: the next look tries again."""
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     world.record(control=(2, 400), treatment=(80, 400))
     with monkeypatch.context() as patched:
