@@ -97,7 +97,9 @@ def _said(name: str, steps: Sequence[Step]) -> Lines:
 
 def _compared(influx: InfluxSettings) -> Lines:
     if influx.url:
-        name, skew_s = influx.url, _influx_skew_s(influx)
+        with closing(InfluxApi(influx)) as api:
+            name = api.name  # without a password that the address may hold
+        skew_s = _influx_skew_s(name)
     else:
         url = store_url(RecorderSettings().store)
         if url.get_backend_name() == "sqlite":
@@ -117,17 +119,15 @@ def _compared(influx: InfluxSettings) -> Lines:
     return [(FINE, text, "")]
 
 
-def _influx_skew_s(influx: InfluxSettings) -> float:
+def _influx_skew_s(address: str) -> float:
     """Give how far this clock is ahead, to the second: the header `Date` has no more."""
     asked_s = time.time()
     try:
-        answer = urllib3.request(
-            "GET", f"{influx.url.rstrip('/')}/ping", timeout=_DEADLINE_S, retries=False
-        )
+        answer = urllib3.request("GET", f"{address}/ping", timeout=_DEADLINE_S, retries=False)
         now = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (urllib3.exceptions.HTTPError, KeyError, ValueError) as error:
         problem = f"it does not say what time it is ({type(error).__name__})"
-        raise StoreError("InfluxDB", problem, "check OFT_INFLUX_URL") from None
+        raise StoreError(address, problem, "check OFT_INFLUX_URL") from None
     return (asked_s + time.time()) / 2 - (now + 0.5)
 
 

@@ -338,6 +338,7 @@ def _type_others(written: Written, folder: Path) -> None:
         {"OFT_KEYS": SENTINEL},
         {"OFT_REGISTRY": away, "OFT_STORE": away},
         {"OFT_INFLUX_URL": "http://127.0.0.1:1", "OFT_INFLUX_TOKEN": SENTINEL},
+        {"OFT_INFLUX_URL": f"http://u:{SENTINEL}@127.0.0.1:1"},
         {
             "OFT_REGISTRY_TTL_S": SENTINEL,
             "OFT_INFLUX_DEADLINE_S": SENTINEL,
