@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_infer
 
-Flags, registry's services, hook and recorder are those of a service; both ways are timed in turn,
-request by request.
+Flags, registry's services, hook and recorder are those of a service; the ways are timed in turn:
+in an experiment, in one with a hook that needs the SDK's stages, and where no experiment matches.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import Any
 
 from openfeature import api
+from openfeature.hook import Hook
 
 from openfeature_triton.flagd_config import example
 from openfeature_triton.hooks import ExperimentHook, MemorySink, Recorder, RecorderSettings
@@ -59,15 +60,19 @@ def main() -> None:
     api.add_hooks([ExperimentHook(recorder)])
     clients = NoOpClients()
     with closing(recorder), closing(Experiments(api.get_client())) as experiments:
+        client_with_hook = api.get_client()
+        client_with_hook.add_hooks([Hook()])
+        hooked = Experiments(client_with_hook)
         experiments.clients.close()
-        experiments.clients = clients
+        hooked.clients.close()
+        experiments.clients = hooked.clients = clients
         client = clients.http(services["asr-careful"])
 
         def direct(_: str) -> None:
             client.infer("asr-careful", [])
 
-        def through_infer(key: str, language: str = "en-US") -> None:
-            with experiments.infer(
+        def through_infer(key: str, language: str = "en-US", way: Any = experiments) -> None:
+            with way.infer(
                 "asr", language=language, targeting_key=key, service_id="asr-careful"
             ) as call:
                 text = call.client.infer(call.model_name, [])
@@ -76,7 +81,15 @@ def main() -> None:
         def no_experiment(key: str) -> None:
             through_infer(key, "fr")
 
-        ways = {"direct": direct, "infer": through_infer, "infer, no match": no_experiment}
+        def by_sdk(key: str) -> None:
+            through_infer(key, way=hooked)
+
+        ways = {
+            "direct": direct,
+            "infer": through_infer,
+            "infer by the SDK": by_sdk,
+            "infer, no match": no_experiment,
+        }
         p50s, p99s = _rounds(ways)
         assert recorder.flush(30)
         recorded = recorder.stats().recorded
@@ -85,7 +98,7 @@ def main() -> None:
         print(f"{name:<16} p50 {_spread(p50s[name])} µs   p99 {_spread(p99s[name])} µs")
     added = [mine - base for mine, base in zip(p50s["infer"], p50s["direct"], strict=True)]
     print(f"{'added by infer':<16} p50 {_spread(added)} µs")
-    assert recorded == (ROUNDS + 1) * REQUESTS, recorded
+    assert recorded == 2 * (ROUNDS + 1) * REQUESTS, recorded
     print(f"{recorded:,} outcomes recorded: each request once")
 
 
