@@ -154,7 +154,7 @@ class Spool:
         """Take note that points were sent and not answered. A raw point has no older value."""
         with self._file.transaction() as connection:
             connection.executemany(
-                "UPDATE points SET doubt_s = 9e999 WHERE id = ? AND NOT raw",
+                "UPDATE points SET doubt_s = 9e999, held = 0 WHERE id = ? AND NOT raw",
                 [(point.id,) for point in points],
             )
 

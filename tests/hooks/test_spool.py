@@ -88,6 +88,19 @@ def test_doubt_begins_when_the_server_answers_again(spool: Spool) -> None:
     assert spool.take(10) == []
 
 
+def test_a_second_delivery_that_gets_no_answer_is_tried_again(spool: Spool) -> None:
+    """The first doubt is not over, and there is another."""
+    spool.put([window("e", 1, 5.0, 5)])
+    spool.doubt(spool.take(10))
+    spool.settle(spool.take(10), 0.0)
+    spool.doubt(spool.take(10))
+    (again,) = spool.take(10)
+    assert again.in_doubt
+    spool.settle([again], 0.0)
+    spool.settle(spool.take(10), 0.0)
+    assert spool.is_empty()
+
+
 def test_a_raw_point_is_never_in_doubt(spool: Spool) -> None:
     """It has one value."""
     spool.put([raw(1)])
