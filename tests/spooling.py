@@ -48,25 +48,29 @@ def arrived(server: ScriptedServer) -> float:
     return server.total(schema.LIGHT, schema.REQUESTS)
 
 
-HEAD = """
+_HEAD = """
 import os, resource, signal, sys, threading, time
 from pathlib import Path
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series
 recorder = Recorder.open(
-    RecorderSettings(flush_s=0.05, spool_s=0.02, raw_points=False, close_s=2,
+    RecorderSettings(flush_s=0.05, spool_s=0.02, raw_points=False, close_s={close_s},
                      spool=Path({folder!r})),
-    InfluxSettings(url={url!r}, deadline_s=1),
+    InfluxSettings(url={url!r}, deadline_s=20),
 )
 CONTROL = Series("e", "p", "control", "control", "asr", "hi")
 """
-"""How a program begins that has a recorder."""
 
 
-def script(folder: Path, url: str, body: str) -> subprocess.Popen[str]:
+def program(folder: Path, url: str, body: str, close_s: float = 20) -> str:
+    """Give the text of a program that has a recorder; `close_s` is what its end may take."""
+    head = _HEAD.format(folder=str(folder), url=url, close_s=close_s)
+    return head + textwrap.dedent(body)
+
+
+def script(folder: Path, url: str, body: str, close_s: float = 20) -> subprocess.Popen[str]:
     """Run a program that has a recorder."""
-    head = HEAD.format(folder=str(folder), url=url)
     return subprocess.Popen(
-        [sys.executable, "-c", head + textwrap.dedent(body)],
+        [sys.executable, "-c", program(folder, url, body, close_s)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -192,7 +192,7 @@ def test_sigterm_loses_nothing(server: ScriptedServer, tmp_path: Path, is_up: bo
         print("recorded", flush=True)
         time.sleep(60)
     """
-    with script(tmp_path, server.url, body) as program:
+    with script(tmp_path, server.url, body, close_s=20 if is_up else 2) as program:
         assert program.stdout is not None
         program.stdout.readline()
         program.send_signal(signal.SIGTERM)

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 import urllib.request
@@ -19,7 +18,7 @@ import pytest
 
 from openfeature_triton.hooks import schema
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
-from tests.spooling import HEAD, adopt, arrived, script, until
+from tests.spooling import adopt, arrived, program, script, until
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def server() -> Iterator[ScriptedServer]:
 
 def test_spawned_children_spool_for_themselves(server: ScriptedServer, tmp_path: Path) -> None:
     """Each child of `multiprocessing` opens its own recorder, delivers, and leaves no file."""
-    spool, program = tmp_path / "spool", tmp_path / "children.py"
+    spool, path = tmp_path / "spool", tmp_path / "children.py"
     body = """
         import multiprocessing
 
@@ -49,8 +48,8 @@ def test_spawned_children_spool_for_themselves(server: ScriptedServer, tmp_path:
                 child.join()
             assert [child.exitcode for child in children] == [0, 0, 0]
     """
-    program.write_text(HEAD.format(folder=str(spool), url=server.url) + textwrap.dedent(body))
-    subprocess.run([sys.executable, str(program)], check=True, timeout=120)
+    path.write_text(program(spool, server.url, body))
+    subprocess.run([sys.executable, str(path)], check=True, timeout=120)
     assert arrived(server) == 200
     assert list(spool.glob("*.spool")) == []
 
@@ -63,8 +62,8 @@ def test_no_request_imports_anything(server: ScriptedServer, tmp_path: Path) -> 
         assert recorder.close()
         print(sorted(set(sys.modules) - before))
     """
-    with script(tmp_path, server.url.replace("127.0.0.1", "localhost"), body) as program:
-        said, _ = program.communicate(timeout=60)
+    with script(tmp_path, server.url.replace("127.0.0.1", "localhost"), body) as running:
+        said, _ = running.communicate(timeout=60)
     assert said == "[]\n"
 
 
@@ -83,9 +82,7 @@ def test_four_preloaded_workers_of_gunicorn_lose_nothing(
     server: ScriptedServer, tmp_path: Path
 ) -> None:
     """What the parent recorded before the fork is told once, what each worker recorded too."""
-    (tmp_path / "web.py").write_text(
-        HEAD.format(folder=str(tmp_path / "spool"), url=server.url) + WEB
-    )
+    (tmp_path / "web.py").write_text(program(tmp_path / "spool", server.url, WEB))
     with _gunicorn(tmp_path) as url, ThreadPoolExecutor(8) as pool:
         workers = set(pool.map(lambda _: _worker_that_answered(url), range(400)))
     assert len(workers) == 4
@@ -139,12 +136,12 @@ def test_an_interpreter_that_shuts_down_in_the_middle_of_a_write_loses_nothing(
             recorder.record(CONTROL, 10.0)
         sys.stdin.read(1)
     """
-    with script(tmp_path, server.url, body) as program:
+    with script(tmp_path, server.url, body, close_s=2) as running:
         assert holds.wait(30)
         began_s = time.monotonic()
-        assert program.stdin is not None
-        program.stdin.close()
-        assert program.wait(30) == 0
+        assert running.stdin is not None
+        running.stdin.close()
+        assert running.wait(30) == 0
     assert time.monotonic() - began_s < 20
     assert arrived(server) == 0
     server.script = Reply.store
@@ -176,9 +173,9 @@ def test_threads_that_record_to_the_very_end_are_counted(
         time.sleep(0.3)
         {end}
     """
-    with script(tmp_path, server.url, body) as program:
-        said, _ = program.communicate(timeout=60)
-        assert program.returncode == 0
+    with script(tmp_path, server.url, body) as running:
+        said, _ = running.communicate(timeout=60)
+        assert running.returncode == 0
     recorded, delivered, dropped = json.loads(said)
     assert arrived(server) == recorded == delivered > 0
     assert set(dropped) <= {"closed"}
