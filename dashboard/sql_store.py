@@ -103,9 +103,9 @@ class SqlStore:
         """Give the traffic of all experiments, or of one, by phase and variant."""
         which = series.c.measurement == schema.LIGHT, _of(experiment)
         with self._reading() as connection:
+            seen = _seen(connection, experiment, *day_spans((), start_ns, end_ns))
             spans = _spans(connection, start_ns, end_ns)
             sums = _sums(connection, _SEEN, which, TRAFFIC_FIELDS, spans)
-            seen = _seen(connection, experiment, *day_spans((), start_ns, end_ns))
         return tuple(traffic_of(each, sums.get(place(each), {})) for each in seen)
 
     def counts(
@@ -177,15 +177,14 @@ class SqlStore:
         """Give a measurement's sums by tags, day or hour, and field."""
         which = series.c.measurement == measurement, series.c.experiment == experiment
         is_merged = step == "day" or measurement in BY_HOUR
+        keys, fields, values = [], [], []
         with self._reading() as connection:
-            tags = _tags(connection, _GROUP, which)
-            spans = _spans(connection, start_ns, end_ns, is_merged=is_merged) if tags else ()
-            keys, fields, values = [], [], []
-            for span in spans:
+            for span in _spans(connection, start_ns, end_ns, is_merged=is_merged):
                 for part in connection.execute(_slices(span, which, step)).partitions(_AT_ONCE):
                     keys += [(series_id, nth) for series_id, nth, _, _ in part]
                     fields += [field for _, _, field, _ in part]
                     values += [value for _, _, _, value in part]
+            tags = _tags(connection, _GROUP, which)
         return rows(keys, lambda key: (tags[key[0]], key[1] * STEP_NS[step]), fields, values)
 
     @contextmanager
@@ -265,7 +264,7 @@ def _tags(
     columns: Sequence[ColumnElement[Any]],
     which: Sequence[ColumnElement[bool]],
 ) -> dict[int, _Tags]:
-    """Give the tags of series by their id."""
+    """Give the tags of series by their id; read last, as a series may come while sums are read."""
     found = connection.execute(select(series.c.id, *columns).where(*which))
     return {series_id: tuple(tags) for series_id, *tags in found}
 
@@ -278,12 +277,12 @@ def _sums(
     spans: Sequence[Span],
 ) -> dict[_Tags, dict[str, float]]:
     """Add up fields by tags."""
+    found = [row for span in spans for row in connection.execute(_whole(span, which, fields)).all()]
     tags = _tags(connection, columns, which)
     groups: dict[_Tags, dict[str, float]] = {}
-    for span in spans:
-        for series_id, field, value in connection.execute(_whole(span, which, fields)):
-            sums = groups.setdefault(tags[series_id], {})
-            sums[field] = sums.get(field, 0.0) + value
+    for series_id, field, value in found:
+        sums = groups.setdefault(tags[series_id], {})
+        sums[field] = sums.get(field, 0.0) + value
     return groups
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from openfeature_triton.hooks import (
     ForeignStoreError,
     MissingStoreError,
     NotADatabaseError,
+    Point,
     Recorder,
     RecorderSettings,
     SqlSink,
@@ -143,3 +145,24 @@ def test_a_url_that_is_none_is_refused_without_its_password() -> None:
         SqlStore("mysql://me:sentinel-secret@host/db")
     assert "sentinel-secret" not in str(caught.value)
     assert "sentinel-secret" not in repr(SqlStore("postgresql+psycopg://me:sentinel-secret@h/db"))
+
+
+def test_series_may_come_while_a_store_is_read(world: World) -> None:
+    """Whoever reads meanwhile sees them or not, and never half of them."""
+    world.record("e", [Outcome("v", 1.0)])
+    sink, store, is_done = SqlSink(world.url), SqlStore(world.url), threading.Event()
+
+    def write() -> None:
+        for nth in range(300):
+            tags = (("experiment", "e"), ("phase", "p"), ("variant", f"v{nth}"))
+            sink.write([Point("inference_light", tags, nth + 1, {"requests": 1.0})])
+        is_done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not is_done.is_set():
+        assert all(each.fields["requests"] == 1 for each in store.counts("e"))
+        assert all(each.requests == 1 for each in store.traffic("e"))
+    writer.join()
+    sink.close()
+    assert len(store.counts("e")) == 301
