@@ -218,8 +218,9 @@ class InfluxStore:
             return ()
         first_ns, last_ns = _edge(answers[0], min), _edge(answers[1], max)
         return tuple(
-            Seen(experiment, phase, variant, task_type, first_ns[group], last_ns[group])
-            for group in sorted(first_ns)
+            # One may have come between the two, which are asked for side by side.
+            Seen(experiment, phase, variant, task_type, since_ns, last_ns.get(group, since_ns))
+            for group, since_ns in sorted(first_ns.items())
             for experiment, phase, variant, task_type in (group,)
         )
 
