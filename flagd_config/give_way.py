@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter, sleep
 
 SLICE_S = 0.002
 PAUSE_S = 0.0001
+
+_thread = threading.local()
+
+
+class AbandonedError(Exception):
+    """The work was given up in the middle: nobody wants it any more."""
+
+
+@contextmanager
+def abandoned_when(gone: threading.Event) -> Iterator[None]:
+    """Let this thread's long work end with AbandonedError once the event is set."""
+    _thread.gone = gone
+    try:
+        yield
+    finally:
+        _thread.gone = None
 
 
 class GiveWay:
@@ -17,10 +36,13 @@ class GiveWay:
 
     def __init__(self) -> None:
         self._due = 0.0  # what came before has taken its time, too
+        self._gone: threading.Event | None = getattr(_thread, "gone", None)
 
     def __call__(self) -> None:
-        """Sleep for a moment if the present slice is used up."""
+        """Sleep for a moment if the present slice is used up; AbandonedError if all is in vain."""
         if perf_counter() < self._due:
             return
         sleep(PAUSE_S)  # not 0: the lock would be taken again before another thread is awake
+        if self._gone is not None and self._gone.is_set():
+            raise AbandonedError
         self._due = perf_counter() + SLICE_S

@@ -14,6 +14,7 @@ from typing import Any
 
 from openfeature_triton.flagd_config import DocumentReader, FlagFileError
 from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.flagd_config.give_way import AbandonedError
 from openfeature_triton.provider.collector import collector
 from openfeature_triton.provider.experiment_log import log_bucketing
 from openfeature_triton.provider.flag_sources import FlagListener
@@ -125,6 +126,8 @@ class Deliveries:
             if context:
                 document = replace(document, context=FrozenDict(context))
             self._listener.on_document(document)
+        except AbandonedError:
+            return False
         except FlagFileError as error:
             self._refused = digest
             self.error(error)

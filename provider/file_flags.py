@@ -13,6 +13,7 @@ from pathlib import Path
 
 from openfeature_triton.flagd_config import DocumentReader, FlagFileError
 from openfeature_triton.flagd_config.document import YAML_SUFFIXES
+from openfeature_triton.flagd_config.give_way import abandoned_when
 from openfeature_triton.flagd_config.syntax import read_bytes
 from openfeature_triton.provider.deliveries import Deliveries
 from openfeature_triton.provider.flag_sources import FlagListener
@@ -119,10 +120,11 @@ class FileFlags:
         self._watch(self._deliveries)
 
     def _run(self, closed: threading.Event, deliveries: Deliveries) -> None:
-        while not closed.wait(self._poll_s):
-            look = _Look.at(self.path)
-            if self._is_settled(look):
-                self._handle(look, deliveries)
+        with abandoned_when(closed):
+            while not closed.wait(self._poll_s):
+                look = _Look.at(self.path)
+                if self._is_settled(look):
+                    self._handle(look, deliveries)
 
     def _handle(self, look: _Look, deliveries: Deliveries) -> None:
         """Deliver what a look found, unless the look before found the same."""

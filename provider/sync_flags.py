@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from openfeature_triton.flagd_config import DocumentReader
+from openfeature_triton.flagd_config.give_way import abandoned_when
 from openfeature_triton.provider.deliveries import Deliveries
 from openfeature_triton.provider.errors import FatalSourceError, FlagSourceError
 from openfeature_triton.provider.flag_sources import FlagListener
@@ -183,6 +184,10 @@ class _Stream:
     # The reading thread
 
     def _tend(self) -> None:
+        with abandoned_when(self._closed):
+            self._tend_until_closed()
+
+    def _tend_until_closed(self) -> None:
         while not self._closed.is_set():
             with self._news:
                 if self._newest is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,29 @@ def test_a_change_among_thousands_of_flags_goes_live_beside_running_requests(
     assert sorted(changed[0].flags_changed or []) == ["first", "last"]
     assert client.get_object_value("last", {}) == {"number": 1}
     assert pauses.count("oft-flag-file") > 10
+
+
+@pytest.mark.slow
+def test_shutdown_amid_a_reload_leaves_no_thread(tmp_path: Path) -> None:
+    """Thousands of flags that are being read are read no further."""
+    path = tmp_path / "flags.json"
+    path.write_text(_document(0))
+    provider = TritonProvider(FileFlags(path, poll_s=0.01), {})
+    api.set_provider_and_wait(provider)
+    before = provider.document
+    path.with_suffix(".new").write_text(_document(1).replace('"owner": "', '"owner": "new '))
+    path.with_suffix(".new").replace(path)
+    reading = threading.Event()
+
+    def pause(pause_s: float) -> None:
+        reading.set()
+        time.sleep(pause_s)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(give_way, "sleep", pause)
+        assert reading.wait(20)
+        begun_s = time.monotonic()
+        provider.shutdown()
+        assert time.monotonic() - begun_s < 1.0
+    assert not [each for each in threading.enumerate() if each.name.startswith("oft-")]
+    assert provider.document is before
