@@ -88,5 +88,5 @@ def _summary(found: Sequence[Checked]) -> str:
     states = [each.state for each in found]
     broken, warned = states.count("broken"), states.count("warning")
     if not broken and not warned:
-        return f"all {len(found)} checks are fine"
-    return f"of {len(found)} checks, {broken} are broken and {warned} warn"
+        return f"{len(found)} checks: all fine"
+    return f"{len(found)} checks: {broken} broken, {warned} with warnings"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import wraps
 from typing import TypeGuard
 
 from openfeature.contrib.provider.flagd.config import Config, ResolverType
+from pydantic import SecretStr
 
 from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.errors import KeyringError, ProviderError
@@ -31,6 +33,19 @@ FINE, WARNING, BROKEN = "fine", "warning", "broken"
 _SOURCE_S = 5.0
 _TRITON_S = 5.0
 _GENERATION_ADVICE = {"same": "", "other": "set OFT_BUCKETING as the server's"}
+
+
+def _plainly(check: Callable[[], Lines]) -> Callable[[], Lines]:
+    """Let a check say what goes wrong with the registry, whatever it was about."""
+
+    @wraps(check)
+    def checked() -> Lines:
+        try:
+            return check()
+        except ProviderError as error:
+            return [(BROKEN, *_parted(str(error)))]
+
+    return checked
 
 
 def flags() -> Lines:
@@ -84,6 +99,7 @@ def bucketing() -> Lines:
     return [(state, found.message, _GENERATION_ADVICE[found.found])]
 
 
+@_plainly
 def registry() -> Lines:
     """Whether the registry can be read, and its tables are those that are known here."""
     with _opened(Keyring()) as found:
@@ -98,22 +114,18 @@ def registry() -> Lines:
         return [(FINE, text, "")]
 
 
+@_plainly
 def keys() -> Lines:
     """Whether each credential opens, and with the first key."""
     settings = ProviderSettings()
-    try:
-        keyring = Keyring.from_text(settings.keys)
-    except KeyringError as error:
-        return [(BROKEN, *_parted(str(error)))]
-    with _opened(keyring) as found:
+    with _opened(Keyring.from_text(settings.keys)) as found:
         if isinstance(found, str):
             return [(WARNING, "not looked at: there is no registry", "see registry")]
         locked = [each.service.service_id for each in found.records() if each.has_credential]
         lines: Lines = [(BROKEN, *_parted(str(error))) for error in _unopened(found, locked)]
     if lines or not locked:
         return lines or [(FINE, "no service has a credential", "")]
-    first = settings.keys.get_secret_value().split(",")[0].strip()
-    with closing(Registry(settings.registry, Keyring.from_text(type(settings.keys)(first)))) as one:
+    with closing(Registry(settings.registry, _first_of(settings.keys))) as one:
         older = len(_unopened(one, locked))
     if older:
         text = f"{len(locked)} credentials open, {older} of them with an older key only"
@@ -121,6 +133,7 @@ def keys() -> Lines:
     return [(FINE, f"{len(locked)} credentials open with the first key", "")]
 
 
+@_plainly
 def tritons() -> Lines:
     """Whether each published service's Triton is ready for our credential."""
     try:
@@ -213,6 +226,12 @@ def _opened(keyring: Keyring) -> Iterator[Registry | str]:
         else:
             problem = ""
         yield problem or opened
+
+
+def _first_of(keys: SecretStr) -> Keyring:
+    """Give a keyring of the key that encrypts."""
+    parts = (part.strip() for part in keys.get_secret_value().split(","))
+    return Keyring(tuple(SecretStr(part) for part in parts if part)[:1])
 
 
 def _unopened(registry: Registry, locked: list[str]) -> list[KeyringError]:

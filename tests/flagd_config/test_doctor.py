@@ -86,10 +86,10 @@ def test_each_check_has_its_lines_and_advice(monkeypatch: pytest.MonkeyPatch) ->
         "   !       odd\\nindeed",
         "           → look at it",
         "",
-        "of 2 checks, 0 are broken and 1 warn",
+        "2 checks: 0 broken, 1 with warnings",
     ]
     assert run("a").exit_code == 0
-    assert "all 1 checks are fine" in run("a").output
+    assert "1 checks: all fine" in run("a").output
 
 
 def test_the_same_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_all_is_well(here: SetUp) -> None:
     assert "1 services" in found["registry"]["lines"][0]["text"]
     assert "a: echo at http" in found["tritons"]["lines"][0]["text"]
     result = CliRunner().invoke(doctor, ["store"])
-    assert "all 1 checks are fine" in result.output
+    assert "1 checks: all fine" in result.output
     left = sorted(path.name for path in here.folder.iterdir())
     assert [each for each in left if not each.endswith(("-wal", "-shm"))] == [
         each for each in held if not each.endswith(("-wal", "-shm"))
