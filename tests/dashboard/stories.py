@@ -235,10 +235,10 @@ def tell(folder: Path, now_s: float, told: tuple[Story, ...] = ()) -> None:
             first, after = (hours * each // len(story.weights) for each in (nth, nth + 1))
             if hours:
                 _say_phase(url, experiment, (start_s + first * HOUR_S) * 10**9)
-            for hour in range(first, after):
-                time_s = start_s + hour * HOUR_S + int(now_s) % HOUR_S // 300 * 300
-                points = _hour(rng, story, experiment.phase, weights, time_s)
-                sink.write([*points])
+            minute_s = int(now_s) % HOUR_S // 300 * 300
+            hours_s = [start_s + hour * HOUR_S + minute_s for hour in range(first, after)]
+            phase = experiment.phase
+            sink.write([p for at_s in hours_s for p in _hour(rng, story, phase, weights, at_s)])
     sink.close()
     kept = {story.key: story.flag(story.weights[-1]) for story in told}
     flags.write_text(json.dumps({"flags": kept}, indent=2))
