@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.rollups import Cumulative
@@ -71,11 +72,12 @@ def watched(
     phases, phase_of = np.unique(shares, return_inverse=True)
     shape = (looks, len(phases), 2)
     buckets = {name: np.zeros((*shape, BUCKETS)) for name in parts}
-    one_hot = np.eye(BUCKETS)[habits.bucket]
+    ones, nth = np.ones(users), np.arange(users)
+    of_bucket = csr_array((ones, (habits.bucket, nth)), shape=(BUCKETS, users))
     for name, values in parts.items():
         for column, inside in ((0, ~treated), (1, treated)):
-            by_bucket = (values * inside).T @ one_hot
-            buckets[name][np.arange(looks), phase_of, column] = by_bucket
+            by_bucket = of_bucket @ (values * inside)
+            buckets[name][np.arange(looks), phase_of, column] = by_bucket.T
     buckets = {name: values.cumsum(axis=0) for name, values in buckets.items()}
     bins, counts = _histogram(rng, habits, requests, treated) if with_bins else _NO_BINS
     return Cumulative(
