@@ -6,6 +6,7 @@ A connection is made and closed with each transaction, so that none is carried t
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -44,7 +45,12 @@ class SpoolFile:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.is_made = False
-        self._memory = None if path else _in_memory()
+        self._memory: sqlite3.Connection | None = None
+        if path is None:
+            self._memory = sqlite3.connect(
+                ":memory:", isolation_level=None, check_same_thread=False
+            )
+            weakref.finalize(self, self._memory.close).atexit = False
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -93,10 +99,6 @@ class SpoolFile:
             raise
         except sqlite3.DatabaseError as error:
             raise ForeignSpoolError(f"{self.path}: {error}") from error
-
-
-def _in_memory() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
