@@ -2,6 +2,20 @@
 
 Law: reads `hooks` (the schema of what was recorded) and `flagd_config`; only `dashboard.demo`,
 which plays operator, service and stakeholder at once, also imports `provider`.
+
+The way of a number through its modules:
+
+    read       settings, open_store, store, sql_store, influx_store, day_spans, rows, adding,
+               histograms, remembering
+    known      definitions, phases, phase_changes, rule_text, plans, statistics
+    shown      summary, breakdowns, effects, bars, developments, forest, plots, validity, losses,
+               verdicts, report, listing, processes, pipeline, formats
+    served     app, pages, machines, periods, json_form, openapi, exposition, plotly_script, export,
+               reports, tracking, intake, serve
+    guarded    loopback, sign_in, access, passwords, limits, security
+    watched    harm, watch, watch_events, on_event, ending, present_traffic
+    by hand    errors, checks, commands, access_commands, export_commands, watch_commands,
+               demo
 """
 
 from importlib import import_module

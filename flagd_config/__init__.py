@@ -2,6 +2,22 @@
 
 Law: may read files and the registry's service ids; knows no InfluxDB and no Flask, and
 imports no other folder of this project.
+
+The way of a document through its modules:
+
+    read       versions, syntax, yaml_syntax, json_values, json_members, document_reader, document,
+               flag_shape, evaluators, frozen_dict, give_way, errors, example_files
+    known      experiment, targeting, fractional, dates, languages, shipped, phase
+    evaluated  bucketing, operators, reference, trial
+    checked    lint, document_rules, flag_rules, variant_rules, split_rules, targeting_rules,
+               date_rules, metadata_rules, planned_rules, traffic_rules, registry_services,
+               rules, positions, places, placing, findings, lint_formats
+    explained  trace, explain
+    planned    assigner, plan, split_order, forecast, plan_picture, plan_page
+    edited     new_experiment, flag_layout, flag_text, ramp, life_cycle, edit, file_change, audit,
+               experiment_view
+    by hand    command_line, options, offers, progress, tables, doctor, commands,
+               explain_commands, plan_commands, experiment_commands, new_commands, doctor_commands
 """
 
 from importlib import import_module

@@ -1,6 +1,18 @@
 """hooks: records what happened, without the request noticing.
 
 Law: knows no Triton and no Flask, and imports no other folder of this project.
+
+The way of an outcome through its modules:
+
+    taken      experiment_hook, tracking, series, metrics, inbox, inboxes, intake, recorder
+    folded     worker, folding, breath, request, outcomes, histogram, clusters, raw_points, rollups
+    kept       settings, schema, sink, memory_sink, tables, migration, sql_engine, sql_sink, late,
+               sql_days
+    sent       forwarding, outbox, spool, spool_file, spool_folder, sender, line_protocol,
+               influx_writer, total_deadline, dead_letters, retry
+    ended      process, stats, health, errors
+    by hand    influx_api, influx_setup, influx_days, store_work, store_summary, influx_summary,
+               probe, checks, commands, dead_letter_commands
 """
 
 from importlib import import_module

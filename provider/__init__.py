@@ -1,6 +1,22 @@
 """provider: from an OpenFeature evaluation to a Triton endpoint with its credential.
 
 Law: knows no InfluxDB and no Flask; of this project it imports `flagd_config` alone.
+
+The way of a request through its modules:
+
+    flags      settings, sync_settings, open_source, flag_sources, file_flags, sync_flags,
+               sync_channel, flagd_channel, deliveries, last_good, provider_flags, flags_in_force,
+               phases, experiment_log, generation, evaluation_servers
+    compiled   collector, evaluator, compiled_flag, guards, rule_compiler, rule_node,
+               rule_variables, rule_tests, rule_logic, rule_splits
+    asked      experiments, request, language, router, catalogue, offers, candidate, forced, route
+    resolved   triton_provider, provider_events, service_values, service, service_cache, registry,
+               keyring, migration
+    told       direct_hooks, announcer, decided, telemetry, tally
+    called     calls, deadline, breaker, clients, client_modules, grpc_clients, loop_clients,
+               hub_timers, credential_plugin, fork_lock
+    ended      errors, foreign_errors, foreign_frames, reports, credit_token
+    by hand    options, readiness, service_file, checks, library_checks, commands, upkeep_commands
 """
 
 from importlib import import_module

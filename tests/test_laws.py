@@ -88,6 +88,16 @@ def test_a_folder_says_its_law_and_exports_what_it_names(folder: str) -> None:
         _ = package.no_such_name
 
 
+@pytest.mark.parametrize("folder", ["flagd_config", "provider", "hooks", "dashboard"])
+def test_a_folder_maps_its_modules(folder: str) -> None:
+    """The docstring at the door names each module once, in the order of the data's way."""
+    lines = (import_module(f"{OURS}.{folder}").__doc__ or "").splitlines()
+    columns = ", ".join(line[15:].strip(" ,") for line in lines if line.startswith("    "))
+    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    assert sorted(columns.split(", ")) == sorted(modules | folders)
+
+
 def test_statistics_know_nothing_of_the_dashboard() -> None:
     """They are pure: of the dashboard's modules they import only their own."""
     for path in _modules("dashboard/statistics"):
