@@ -370,10 +370,3 @@ def _source_of(
     if hasattr(flags, "resolve_object_details"):  # FeatureProvider can't be asked by isinstance
         return None, ProviderFlags(cast("FeatureProvider", flags))
     return flags, None
-
-
-def _enriched(document: Document, context: EvaluationContext) -> EvaluationContext:
-    """Put what flagd wants in each context below what the request says of itself."""
-    if not document.context:
-        return context
-    return EvaluationContext(context.targeting_key, {**document.context, **context.attributes})
