@@ -20,6 +20,7 @@ from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.flagd_config import example, parse_document, read_document
 from openfeature_triton.provider import (
@@ -29,6 +30,7 @@ from openfeature_triton.provider import (
     SyncSettings,
     TritonProvider,
 )
+from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.evaluation_servers import FlagdRpc, Ofrep
 from openfeature_triton.provider.evaluator import Evaluator, evaluate
 from openfeature_triton.provider.generation import GenerationCheck, check_generation
@@ -243,8 +245,24 @@ def test_a_change_of_the_generation_is_loud_without_the_source(
 
 
 def test_a_source_that_changes_its_generation_is_loud(caplog: pytest.LogCaptureFixture) -> None:
-    """Within a process, too."""
-    provider = TritonProvider("unread.json", {})
-    for bucketing in ("v3", "v2"):
+    """Within a process, too: a warning, a new phase on each assignment, told once."""
+    told: list[TrackingEventDetails] = []
+    provider = TritonProvider(
+        "unread.json", {}, lambda _name, _context, told_of: told.append(told_of)
+    )
+    phases = []
+    for bucketing in ("v3", "v2", "v3"):
         provider.flags.on_document(read_document(ASR, bucketing=bucketing))
-    assert "bucketing changes from v3 to v2" in caplog.text
+        assigned = provider.assign("asr", "en-US", "request-1")
+        assert isinstance(assigned, Assignment)
+        phases.append(assigned.phase)
+    warnings = [each.message for each in caplog.records if each.levelno == logging.WARNING]
+    assert [each.split(":")[0] for each in warnings] == [
+        "bucketing changes from v3 to v2",
+        "bucketing changes from v2 to v3",
+    ]
+    assert phases[0] == phases[2] != phases[1]
+    assert [(each.attributes["phase"], each.attributes["bucketing"]) for each in told] == [
+        (phases[0], "v3"),
+        (phases[1], "v2"),
+    ]
