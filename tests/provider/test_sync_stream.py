@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from tests.provider.sync_world import (
     TWO,
     World,
     flags,
+    in_a_child,
     threads,
     word,
 )
@@ -135,50 +134,6 @@ def test_a_start_while_flagd_is_down_serves_the_last_good_flags(
     assert client.get_provider_status() is ProviderStatus.READY
 
 
-@pytest.mark.slow
-def test_a_hundred_changes_a_second_end_in_the_last_one(world: World) -> None:
-    """Ten seconds of it: the newest document wins, and nothing piles up."""
-    client = world.connect()
-    stop_s = time.monotonic() + 10.0
-    number = 0
-    while time.monotonic() < stop_s:
-        number += 1
-        world.flagd.write(flags(word=f"change {number}"))
-        time.sleep(0.01)
-    eventually(lambda: word(client) == f"change {number}")
-    assert client.get_provider_status() is ProviderStatus.READY
-
-
-def test_two_providers_in_one_process_leave_each_other_alone(world: World, tmp_path: Path) -> None:
-    """Each has its own server, flags and fate."""
-    other = World(tmp_path / "other.json")
-    other.flagd.write(TWO)
-    other.flagd.start()
-    try:
-        one, two = world.connect(domain="one"), other.connect(domain="two")
-        assert (word(one), word(two)) == ("one", "two")
-        world.flagd.kill()
-        world.wait(STALE)
-        assert two.get_provider_status() is ProviderStatus.READY
-        other.flagd.write(flags(word="three"))
-        other.wait(CHANGED)
-        assert word(two) == "three"
-    finally:
-        other.flagd.kill()
-
-
-def in_a_child(check: Callable[[], None]) -> int:
-    """Run something in a forked process; 0 if it came to its end."""
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child's lines are not measured
-        try:
-            check()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def test_a_child_forked_after_the_start_follows_flagd(world: World) -> None:
     """A worker has its parent's flags at once, and its own stream for the changes."""
     client = world.connect()
@@ -204,57 +159,6 @@ def test_a_child_forked_before_the_start_follows_flagd(world: World) -> None:
         eventually(lambda: word(api.get_client()) == "two")
 
     assert in_a_child(check) == 0
-
-
-def kill(world: World) -> None:
-    """The server is gone."""
-    world.flagd.kill()
-    world.wait(STALE)
-
-
-def hang(world: World) -> None:
-    """The server has stopped."""
-    world.flagd.hang()
-    world.wait(STALE)
-
-
-def spoil(world: World) -> None:
-    """The server holds a bad document."""
-    world.flagd.write("null")
-    world.wait(ERROR)
-
-
-STATES: dict[str, Callable[[World], None]] = {
-    "connected": lambda _: None,
-    "dead": kill,
-    "hung": hang,
-    "bad document": spoil,
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_shutdown_takes_less_than_a_second_and_leaves_no_thread(world: World, state: str) -> None:
-    """Whatever flagd is doing at the time."""
-    world.connect()
-    STATES[state](world)
-    assert world.provider is not None
-    assert threads()
-    begun_s = time.monotonic()
-    world.provider.shutdown()
-    assert time.monotonic() - begun_s < 1.0
-    assert not threads()
-
-
-def test_shutdown_of_what_never_connected(world: World) -> None:
-    """Nor does it wait for a server that is not there."""
-    world.flagd.kill()
-    with pytest.raises(ProviderNotReadyError):
-        world.connect(deadline_ms=100)
-    assert world.provider is not None
-    begun_s = time.monotonic()
-    world.provider.shutdown()
-    assert time.monotonic() - begun_s < 1.0
-    assert not threads()
 
 
 # The ways to a server, and what comes beside the flags
