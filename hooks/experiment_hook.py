@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import Any
 
@@ -10,7 +12,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType
 from openfeature.hook import Hook, HookContext, HookHints
 
 from openfeature_triton.hooks.recorder import Recorder
-from openfeature_triton.hooks.series import Series
+from openfeature_triton.hooks.series import Evaluation, Series
 
 _STARTED_NS = "openfeature_triton.started_ns"
 
@@ -56,32 +58,44 @@ class ExperimentHook(Hook):
         self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
     ) -> None:
         """Count an evaluation that took `duration_us`, and the exposure if there was one."""
+        self.listener(details)(context, duration_us)
+
+    def listener(
+        self, details: FlagEvaluationDetails[Any]
+    ) -> Callable[[EvaluationContext, float], None]:
+        """Give what counts an evaluation that ended so, for as many as end so."""
+        recorder = self._recorder
         try:
-            self._count(details, context, duration_us)
-        except Exception:  # noqa: BLE001 - the SDK would log each one, with the request's context
-            self._recorder.refused(BAD_EVALUATION)
+            evaluation, series_in = counted_evaluation(details), exposed_series(details)
+        except Exception:  # noqa: BLE001 - as below
+            return lambda *_: recorder.refused(BAD_EVALUATION)
 
-    def _count(
-        self, details: FlagEvaluationDetails[Any], context: EvaluationContext, duration_us: float
-    ) -> None:
-        is_experiment = details.flag_metadata.get("experiment") is True
-        if is_experiment or details.error_code:
-            self._recorder.evaluated(
-                details.flag_key,
-                details.variant or "",
-                str(details.reason or ""),
-                details.error_code.value if details.error_code else "",
-                duration_us,
-            )
-        series = exposed_series(details, context)
-        if series is not None:
-            self._recorder.expose(series)
+        def count(context: EvaluationContext, duration_us: float) -> None:
+            try:
+                if evaluation is not None:
+                    recorder.count_evaluation(evaluation, duration_us)
+                if series_in is not None:
+                    recorder.expose(series_in(str(context.attributes.get("language", ""))))
+            except Exception:  # noqa: BLE001 - the SDK would log each, with the request's context
+                recorder.refused(BAD_EVALUATION)
+
+        return count
 
 
-def exposed_series(
-    details: FlagEvaluationDetails[Any], context: EvaluationContext
-) -> Series | None:
-    """Give whose exposure an evaluation is; None if it gave no variant of an experiment."""
+def counted_evaluation(details: FlagEvaluationDetails[Any]) -> Evaluation | None:
+    """Give as what an evaluation is counted; None if all went well and it is no experiment's."""
+    if details.flag_metadata.get("experiment") is not True and not details.error_code:
+        return None
+    return Evaluation(
+        details.flag_key,
+        details.variant or "",
+        str(details.reason or ""),
+        details.error_code.value if details.error_code else "",
+    )
+
+
+def exposed_series(details: FlagEvaluationDetails[Any]) -> Callable[[str], Series] | None:
+    """Give whose exposure it is, by language; None if it gave no variant of an experiment."""
     known = details.flag_metadata
     if known.get("experiment") is not True or "phase" not in known:
         return None
@@ -89,14 +103,15 @@ def exposed_series(
         return None
     if details.variant is None or details.error_code:
         return None
-    return Series(
-        details.flag_key,
-        str(known["phase"]),
-        details.variant,
-        details.variant,
-        str(known.get("task_type", "")),
-        str(context.attributes.get("language", "")),
-    )
+    variant = details.variant
+    named = (details.flag_key, str(known["phase"]), variant, variant)
+    task_type = str(known.get("task_type", ""))
+
+    @lru_cache(maxsize=256)
+    def series_in(language: str) -> Series:
+        return Series(*named, task_type, language)
+
+    return series_in
 
 
 def _duration_us(hook_context: HookContext) -> float:

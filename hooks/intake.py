@@ -124,8 +124,11 @@ class Intake:
         self, experiment: str, variant: str, reason: str, error_code: str, duration_us: float
     ) -> None:
         """Count a flag evaluation; `variant` and `error_code` may be empty."""
+        self.count_evaluation(Evaluation(experiment, variant, reason, error_code), duration_us)
+
+    def count_evaluation(self, evaluation: Evaluation, duration_us: float) -> None:
+        """Count a flag evaluation that ended so."""
         try:
-            evaluation = Evaluation(experiment, variant, reason, error_code)
             queue = self._evaluations.get(evaluation)
             if queue is None:
                 queue = self._open(self._inboxes.evaluations, evaluation)
@@ -154,6 +157,26 @@ class Intake:
                 self._note_breaker(*tracking.breaker(details))
             else:
                 self._ignored_events.count("unknown_event")
+        except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
+            self._refuse(error, BAD_EVENT)
+
+    def track_inference(
+        self,
+        named: tuple[str, str, str, str, str, str],
+        latency_ms: float,
+        error_class: str,
+        metrics: Mapping[str, float],
+        targeting_key: str | None,
+    ) -> None:
+        """Take what an `inference` event says without the event; `named` is its series.
+
+        `TritonProvider` calls it for a request's outcome where it was given `track`.
+        """
+        try:
+            if metrics or error_class or targeting_key is not None:
+                self._record_more(Series(*named), latency_ms, error_class, metrics, targeting_key)
+            else:
+                self.record(Series(*named), latency_ms)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
             self._refuse(error, BAD_EVENT)
 

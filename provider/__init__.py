@@ -12,10 +12,10 @@ The way of a request through its modules:
     asked      experiments, request, language, router, catalogue, offers, candidate, forced, route
     resolved   triton_provider, provider_events, service_values, service, service_cache, registry,
                keyring, migration
-    told       direct_hooks, announcer, decided, telemetry, tally
+    told       direct_hooks, stands_for, announcer, decided, telemetry, tally
     called     calls, deadline, breaker, clients, client_modules, grpc_clients, loop_clients,
                hub_timers, credential_plugin, fork_lock
-    ended      errors, foreign_errors, foreign_frames, reports, credit_token
+    ended      errors, foreign_errors, foreign_frames, reports, direct_tracking, credit_token
     by hand    options, readiness, service_file, checks, library_checks, commands, upkeep_commands
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from openfeature.api import get_hooks
 from openfeature.client import OpenFeatureClient
@@ -12,13 +12,24 @@ from openfeature.flag_evaluation import FlagEvaluationDetails
 
 from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.decided import DecidedProvider, evaluate_by_sdk
-from openfeature_triton.provider.direct_hooks import DirectHooks, Told
+from openfeature_triton.provider.direct_hooks import DirectHooks, Listener, Told, listeners
 from openfeature_triton.provider.forced import FORCED
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
 
-_Known = tuple[Assignment, "Service | None", FlagEvaluationDetails[Any]]
+
+class _Audience(NamedTuple):
+    """Who hears of an assignment, which stays the same from one request of a variant to the next.
+
+    `is_usable` says whether its service is.
+    """
+
+    assignment: Assignment
+    service: Service | None
+    hooks: Told
+    listeners: tuple[Listener, ...]
+    is_usable: bool
 
 
 class Announcer:
@@ -28,7 +39,7 @@ class Announcer:
         self._client = client
         self._tally = tally
         self._direct_hooks = DirectHooks()
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: dict[tuple[str, str, int], _Audience] = {}
 
     def announce(
         self,
@@ -45,38 +56,38 @@ class Announcer:
         of_provider = provider.get_provider_hooks()
         told = self._direct_hooks.among((*get_hooks(), *self._client.hooks, *of_provider))
         if told is not None:
-            details = self._details(provider, assignment, service)
-            self._tell(told, details, context, (perf_counter_ns() - started_ns) / 1e3)
-            return assignment if details.error_code is None else None
+            audience = self._audience(provider, assignment, service, told)
+            self._tell(audience.listeners, context, (perf_counter_ns() - started_ns) / 1e3)
+            return assignment if audience.is_usable else None
         resolution = provider.resolution(assignment, service, {})
         decided = DecidedProvider(provider, of_provider, resolution, context)
         details = evaluate_by_sdk(self._client, decided, assignment.experiment, context)
         is_usable = details.error_code is None and details.variant is not None
         return _assignment(details) if is_usable else None
 
-    def _details(
-        self, provider: TritonProvider, assignment: Assignment, service: Service | None
-    ) -> FlagEvaluationDetails[Any]:
-        """What the SDK would make of an assignment; remembered, as each variant's is the same."""
-        key = (assignment.experiment, assignment.variant)
+    def _audience(
+        self, provider: TritonProvider, assignment: Assignment, service: Service | None, told: Told
+    ) -> _Audience:
+        """Who hears what the SDK would make of an assignment."""
+        key = (assignment.experiment, assignment.variant, len(told))
         known = self._known.get(key)
-        if known is not None and known[0] is assignment and known[1] is service:
-            return known[2]
+        if known is not None:
+            before, of_service, hooks, _, _ = known
+            if before is assignment and of_service is service and hooks is told:
+                return known
         resolution = provider.resolution(assignment, service, {})
         details = resolution.to_flag_evaluation_details(assignment.experiment)
-        self._known[key] = (assignment, service, details)
-        return details
+        is_usable = details.error_code is None
+        known = _Audience(assignment, service, told, listeners(told, details), is_usable)
+        self._known[key] = known
+        return known
 
     def _tell(
-        self,
-        hooks: Told,
-        details: FlagEvaluationDetails[Any],
-        context: EvaluationContext,
-        duration_us: float,
+        self, listeners: tuple[Listener, ...], context: EvaluationContext, duration_us: float
     ) -> None:
-        for hook in hooks:
+        for hear in listeners:
             try:
-                hook.evaluation_finished(details, context, duration_us)
+                hear(context, duration_us)
             except Exception:  # noqa: BLE001 - as in the SDK, a hook's trouble ends there
                 self._tally.trouble("a hook failed; the request goes on")
 

@@ -57,8 +57,7 @@ class Breakers:
 
     def judge(self, service: Service, *, failed: bool) -> None:
         """Take note of how an endpoint did."""
-        failing = tuple(self._failing)  # a copy, as no lock is held
-        if not failed and all(service_id != service.service_id for service_id, _ in failing):
+        if not failed and not self._has_failed(service.service_id):
             return
         key = (service.service_id, service.url)
         with self._lock:
@@ -90,6 +89,11 @@ class Breakers:
     def opened(self) -> int:
         """How often a breaker opened."""
         return self._opened
+
+    def _has_failed(self, service_id: str) -> bool:
+        if not self._failing:
+            return False
+        return any(key[0] == service_id for key in tuple(self._failing))  # a copy: no lock is held
 
     def _admit(self, breaker: _Breaker) -> bool:
         now_s = self._clock_s()

@@ -83,7 +83,7 @@ class _Measured:
         self._timer: _Timer | None = None
         self._running = False
         self._cut_off: BaseException | None = None
-        self._started_ns = perf_counter_ns()
+        self._started_ns = 0
 
     @property
     def model_name(self) -> str:

@@ -38,6 +38,34 @@ class Reports:
         `served` differs from the route's variant after a fallback; `error_class` is empty for
         success.
         """
+        try:
+            provider: Any = self._client.provider
+            direct = getattr(provider, "track_inference", None)
+            if direct is not None:
+                named = (
+                    route.experiment,
+                    route.phase,
+                    route.variant,
+                    served,
+                    route.task_type,
+                    route.language,
+                )
+                key = route.targeting_key if route.unit == "user" else None
+                direct(named, latency_ms, error_class, metrics, key)
+            else:
+                self._track(route, served, latency_ms, error_class, metrics)
+        except Exception:  # noqa: BLE001 - the edge that must never fail a request
+            self._tally.trouble("an outcome was not recorded; the request goes on")
+
+    def _track(
+        self,
+        route: Route,
+        served: str,
+        latency_ms: float,
+        error_class: str,
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Report an outcome as an event, in the context that `client.track` would give it."""
         attributes: dict[str, Any] = {
             "experiment": route.experiment,
             "phase": route.phase,
@@ -50,14 +78,11 @@ class Reports:
             "error_class": error_class,
             "metrics": metrics,
         }
-        try:
-            context, said = EvaluationContext(route.targeting_key), around(self._client)
-            if said is not None:
-                context = said.merge(context)
-            details = TrackingEventDetails(latency_ms, attributes)
-            self._client.provider.track("inference", context, details)
-        except Exception:  # noqa: BLE001 - the edge that must never fail a request
-            self._tally.trouble("an outcome was not recorded; the request goes on")
+        context, said = EvaluationContext(route.targeting_key), around(self._client)
+        if said is not None:
+            context = said.merge(context)
+        details = TrackingEventDetails(latency_ms, attributes)
+        self._client.provider.track("inference", context, details)
 
     def credit(self, credited: Credited, metrics: Mapping[str, float]) -> None:
         """Report later metrics of an earlier request; raises what a foreign provider raises."""

@@ -17,7 +17,8 @@ from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
 
-# Looking a member up in its enum, or hashing it, takes longer than these comparisons.
+# Looking a member up in its enum, hashing it, or asking whether something is one, takes longer than
+# these comparisons.
 _NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
 _EXPERIMENT, _FORCED = RouteReason.EXPERIMENT, RouteReason.FORCED
 _CONCLUDED = RouteReason.CONCLUDED
@@ -54,7 +55,7 @@ class Router:
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("an experiment could not be evaluated; own service used")
             route = self._own_route(request, RouteReason.FLAG_ERROR)
-        self._tally.count(route.reason.value)
+        self._tally.count(route.reason._value_)  # without the property's detour
         return route
 
     def own_service(self, route: Route) -> tuple[Service | None, str]:
@@ -69,15 +70,15 @@ class Router:
 
     def _route(self, request: Request) -> Route:
         provider = self._provider()
-        if isinstance(provider, RouteReason):
+        if not isinstance(provider, TritonProvider):
             return self._own_route(request, provider)
         context = request.context(around(self._client))
         key = context.targeting_key
         started_ns = perf_counter_ns()
         found = provider.assign(request.task_type, request.language.tag, key, context.attributes)
-        if not key and (isinstance(found, RouteReason) or found.phase):
+        if not key and (not isinstance(found, Assignment) or found.phase):
             return self._own_route(request, RouteReason.NO_TARGETING_KEY)
-        if isinstance(found, RouteReason):
+        if not isinstance(found, Assignment):
             return self._own_route(request, found)
         service = provider.services.get(found.service_id)
         heard = self._announcer.announce(provider, found, service, context, started_ns)
@@ -114,19 +115,19 @@ class Router:
             service_id, reason = request.service_id, RouteReason.ENDPOINT_FAILING
             service = self._service(service_id)
             served = self._own_variant(experiment, service_id)
-        return Route(
-            task_type=request.task_type,
-            language=request.language.tag,
-            targeting_key=targeting_key,
-            service_id=service_id,
-            service=service,
-            reason=reason,
-            own_service_id=request.service_id,
-            experiment=experiment,
-            phase=phase,
-            variant=variant,
-            served=served,
-            unit=str(metadata.get("unit", "request")),
+        return Route(  # by position: names take as long again
+            request.task_type,
+            request.language.tag,
+            targeting_key,
+            service_id,
+            service,
+            reason,
+            request.service_id,
+            experiment,
+            phase,
+            variant,
+            served,
+            str(metadata.get("unit", "request")),
         )
 
     def _own_route(self, request: Request, reason: RouteReason) -> Route:

@@ -21,6 +21,7 @@ from openfeature_triton.flagd_config import Document
 from openfeature_triton.provider.candidate import Assignment
 from openfeature_triton.provider.client_modules import import_clients_of
 from openfeature_triton.provider.compiled_flag import CompiledFlag, Outcome, named_service
+from openfeature_triton.provider.direct_tracking import direct_tracker
 from openfeature_triton.provider.errors import FatalSourceError
 from openfeature_triton.provider.evaluation_servers import EvaluationServer
 from openfeature_triton.provider.evaluator import Evaluator, details, failed, not_found
@@ -63,7 +64,8 @@ class TritonProvider(AbstractProvider):
         flags: a flag file's path, any `FlagSource`, or any OpenFeature provider (for evaluation
             by flag key alone).
         services: the registry's cache, or a plain mapping of service id to `Service`.
-        on_track: gets every tracking event, e.g. `Recorder.track`.
+        on_track: gets every tracking event, e.g. `Recorder.track`; outcomes of requests go to a
+            method `track_inference` of the same object, if it has one.
         server: a server that evaluates, to verify the bucketing against at start.
         strict: whether a server of another bucketing stops all experiments here.
 
@@ -83,6 +85,8 @@ class TritonProvider(AbstractProvider):
         self.services = services
         self._source, self._other = _source_of(flags)
         self._on_track = on_track
+        is_ours = type(self).track is TritonProvider.track
+        self.track_inference = direct_tracker(on_track) if is_ours else None
         self._events = ProviderEvents(self)
         self.flags = FlagsInForce(
             self._events, Phases(self.track), GenerationGuard(server, strict=strict)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +32,7 @@ from openfeature_triton.provider import (
     TritonProvider,
 )
 from openfeature_triton.provider.direct_hooks import DirectHooks, is_direct
+from openfeature_triton.provider.direct_tracking import direct_tracker
 from tests.provider.test_experiments import ASKED, OWN, SERVICES, make_service, write_flags
 
 SPLIT: Any = {"fractional": [["control", 50], ["treatment", 50]]}
@@ -51,7 +54,7 @@ class Foreign(Hook):
 class World:
     """A service over a flag file with every odd experiment, and what it records."""
 
-    def __init__(self, flags: Path, hooks: list[Hook]) -> None:
+    def __init__(self, flags: Path, hooks: list[Hook], *, by_events: bool = False) -> None:
         write_flags(
             flags,
             gold={"targeting": {"if": [GOLD, SPLIT]}},
@@ -73,7 +76,8 @@ class World:
         self.sink = MemorySink()
         self.recorder = Recorder(self.sink, RecorderSettings(flush_s=3600, on_sigterm=False))
         services = {**SERVICES, "hidden": make_service("hidden", published=False)}
-        self.provider = TritonProvider(flags, services, on_track=self.recorder.track)
+        track = partial(self.recorder.track) if by_events else self.recorder.track
+        self.provider = TritonProvider(flags, services, on_track=track)
         api.set_provider_and_wait(self.provider, domain=str(flags))
         client = api.get_client(str(flags))
         client.add_hooks([ExperimentHook(self.recorder), *hooks])
@@ -110,8 +114,9 @@ def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Make a service with hooks beside ours."""
     made: list[World] = []
 
-    def one(*hooks: Hook) -> World:
-        made.append(World(tmp_path / f"flags-{len(made)}.json", list(hooks)))
+    def one(*hooks: Hook, by_events: bool = False) -> World:
+        flags = tmp_path / f"flags-{len(made)}.json"
+        made.append(World(flags, list(hooks), by_events=by_events))
         return made[-1]
 
     yield one
@@ -154,6 +159,48 @@ def test_both_ways_record_the_same(make: Callable[..., World]) -> None:
         schema.PHASE,
     }
     assert directly.experiments.counts() == by_sdk.experiments.counts()
+
+
+def test_events_say_the_same(make: Callable[..., World]) -> None:
+    """A tracker that takes OpenFeature's events alone records what ours does without them."""
+    directly, by_events = make(), make(by_events=True)
+    assert (directly.provider.track_inference, by_events.provider.track_inference) == (
+        directly.recorder.track_inference,
+        None,
+    )
+    for world in (directly, by_events):
+        _requests(world)
+        with world.experiments.infer("asr", **ASKED):
+            pass
+        with suppress(TimeoutError), world.experiments.infer("asr", **ASKED) as call:
+            call.record(output_words=2, undeclared=1)
+            raise TimeoutError
+    recorded = directly.recorded()
+    assert recorded == by_events.recorded()
+    assert any(("error_timeout", 1) in fields for *_, fields in recorded)
+    assert directly.recorder.stats().refused_metrics == by_events.recorder.stats().refused_metrics
+
+
+def test_events_are_left_out_only_where_nothing_hears_them(tmp_path: Path) -> None:
+    """A `track` that somebody has made his own, in a class or an object, gets every event."""
+
+    class Hears(Recorder):
+        def track(self, *_: Any) -> None:
+            """Hear."""
+
+    class Tells(TritonProvider):
+        def track(self, *_: Any) -> None:
+            """Tell somebody else."""
+
+    with closing(Recorder(MemorySink())) as ours, closing(Hears(MemorySink())) as hears:
+        assert direct_tracker(ours.track) == ours.track_inference
+        assert direct_tracker(hears.track) is None
+        assert direct_tracker(ours.refused) is None
+        assert direct_tracker(None) is None
+        flags = write_flags(tmp_path / "flags.json", one={})
+        assert Tells(flags, SERVICES, on_track=ours.track).track_inference is None
+        ours.track = ours.track  # type: ignore[method-assign]
+        assert direct_tracker(ours.track) is None
 
 
 def test_both_ways_trace_the_same(make: Callable[..., World]) -> None:
@@ -360,6 +407,29 @@ def test_a_direct_hook_that_raises_costs_nothing(make: Callable[..., World]) -> 
     assert world.experiments.counts()["a hook failed; the request goes on"] == 1
     assert world.recorder.flush()
     assert world.sink.total(schema.LIGHT, schema.EXPOSURES) == 1
+
+
+class Unready(ExperimentHook):
+    """A hook that can't be told of a variant beforehand."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def listener(self, *_: Any) -> NoReturn:
+        """Fail."""
+        raise RuntimeError("a hook fails")
+
+    def evaluation_finished(self, *told: Any) -> None:
+        """Hear."""
+        self.heard.append(told)
+
+
+def test_a_hook_that_makes_no_listener_is_told_each_time(make: Callable[..., World]) -> None:
+    """The request goes on, and the method that stands for all stages hears of it."""
+    hook = Unready()
+    world = make(hook)
+    assert [world.infer("asr").is_experiment for _ in range(2)] == [True, True]
+    assert len(hook.heard) == 2
 
 
 def test_flags_of_the_world_are_read(tmp_path: Path) -> None:
