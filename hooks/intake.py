@@ -7,7 +7,7 @@ hands over can raise here; what can't be counted is refused, and counted by reas
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
@@ -62,7 +62,10 @@ class Intake:
             queue = self._exposures.get(series)
             if queue is None:
                 queue = self._open(self._inboxes.exposures, series)
-            self._append(self._inboxes.exposures, queue, None)
+            if len(queue) < queue.room:
+                queue.append(None)
+            else:
+                self._append(self._inboxes.exposures, queue, None)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
             self._refuse(error, BAD_SERIES)
 
@@ -132,7 +135,10 @@ class Intake:
             queue = self._evaluations.get(evaluation)
             if queue is None:
                 queue = self._open(self._inboxes.evaluations, evaluation)
-            self._append(self._inboxes.evaluations, queue, duration_us)
+            if len(queue) < queue.room:
+                queue.append(duration_us)
+            else:
+                self._append(self._inboxes.evaluations, queue, duration_us)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
             self._refuse(error, BAD_SERIES)
 
@@ -172,11 +178,12 @@ class Intake:
 
         `TritonProvider` calls it for a request's outcome where it was given `track`.
         """
+        series = cast("Series", named)  # a tuple is found like the series that equals it
         try:
             if metrics or error_class or targeting_key is not None:
-                self._record_more(Series(*named), latency_ms, error_class, metrics, targeting_key)
+                self._record_more(series, latency_ms, error_class, metrics, targeting_key)
             else:
-                self.record(Series(*named), latency_ms)
+                self.record(series, latency_ms)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the request goes on
             self._refuse(error, BAD_EVENT)
 

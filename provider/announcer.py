@@ -39,7 +39,7 @@ class Announcer:
         self._client = client
         self._tally = tally
         self._direct_hooks = DirectHooks()
-        self._known: dict[tuple[str, str, int], _Audience] = {}
+        self._known: dict[tuple[str, str, bool, int], _Audience] = {}
 
     def announce(
         self,
@@ -57,7 +57,7 @@ class Announcer:
         told = self._direct_hooks.among((*get_hooks(), *self._client.hooks, *of_provider))
         if told is not None:
             audience = self._audience(provider, assignment, service, told)
-            self._tell(audience.listeners, context, (perf_counter_ns() - started_ns) / 1e3)
+            self._tell(audience, context, (perf_counter_ns() - started_ns) / 1e3)
             return assignment if audience.is_usable else None
         resolution = provider.resolution(assignment, service, {})
         decided = DecidedProvider(provider, of_provider, resolution, context)
@@ -69,11 +69,11 @@ class Announcer:
         self, provider: TritonProvider, assignment: Assignment, service: Service | None, told: Told
     ) -> _Audience:
         """Who hears what the SDK would make of an assignment."""
-        key = (assignment.experiment, assignment.variant, len(told))
+        key = (assignment.experiment, assignment.variant, assignment.forced, len(told))
         known = self._known.get(key)
         if known is not None:
             before, of_service, hooks, _, _ = known
-            if before is assignment and of_service is service and hooks is told:
+            if before == assignment and of_service is service and hooks is told:
                 return known
         resolution = provider.resolution(assignment, service, {})
         details = resolution.to_flag_evaluation_details(assignment.experiment)
@@ -82,10 +82,8 @@ class Announcer:
         self._known[key] = known
         return known
 
-    def _tell(
-        self, listeners: tuple[Listener, ...], context: EvaluationContext, duration_us: float
-    ) -> None:
-        for hear in listeners:
+    def _tell(self, audience: _Audience, context: EvaluationContext, duration_us: float) -> None:
+        for hear in audience.listeners:
             try:
                 hear(context, duration_us)
             except Exception:  # noqa: BLE001 - as in the SDK, a hook's trouble ends there

@@ -57,7 +57,7 @@ class Breakers:
 
     def judge(self, service: Service, *, failed: bool) -> None:
         """Take note of how an endpoint did."""
-        if not failed and not self._has_failed(service.service_id):
+        if not failed and not (self._failing and self._has_failed(service.service_id)):
             return
         key = (service.service_id, service.url)
         with self._lock:
@@ -91,8 +91,6 @@ class Breakers:
         return self._opened
 
     def _has_failed(self, service_id: str) -> bool:
-        if not self._failing:
-            return False
         return any(key[0] == service_id for key in tuple(self._failing))  # a copy: no lock is held
 
     def _admit(self, breaker: _Breaker) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 
 from openfeature_triton.provider.errors import ProviderError
@@ -20,13 +19,13 @@ class Tally:
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._lock = ForkLock()
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._said: dict[str, tuple[float, int]] = {}
 
     def count(self, name: str) -> None:
         """Raise one count."""
         with self._lock.lock:
-            self._counts[name] += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def counts(self) -> Mapping[str, int]:
         """A copy of all counts."""
@@ -41,8 +40,7 @@ class Tally:
         """
         now = time.monotonic()
         with self._lock:
-            self._counts[message] += 1
-            total = self._counts[message]
+            total = self._counts[message] = self._counts.get(message, 0) + 1
             said_at, said_total = self._said.get(message, (-_QUIET_S, 0))
             if now - said_at < _QUIET_S:
                 return
