@@ -119,9 +119,11 @@ class Intake:
             queue = self._open(self._inboxes.outcomes, series)
         if metrics is not None:
             metrics = self._copy(metrics)
-        self._append(
-            self._inboxes.outcomes, queue, (latency_ms, error_class, metrics, targeting_key)
-        )
+        outcome = (latency_ms, error_class, metrics, targeting_key)
+        if len(queue) < queue.room:
+            queue.append(outcome)
+        else:
+            self._append(self._inboxes.outcomes, queue, outcome)
 
     def evaluated(
         self, experiment: str, variant: str, reason: str, error_code: str, duration_us: float

@@ -44,7 +44,7 @@ class DirectHooks:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[tuple[Hook, ...], Told | None]] = {0: ((), ())}
+        self._known: dict[int, tuple[tuple[Hook, ...], Told | None]] = {}
 
     def among(self, hooks: tuple[Hook, ...]) -> Told | None:
         """Give the hooks in the order in which they are told, the SDK's; None if one is not direct.
@@ -52,11 +52,11 @@ class DirectHooks:
         Args:
             hooks: those of the API, the client and the provider, in this order.
         """
-        known, told = self._known.get(len(hooks), ((), None))
-        if len(known) != len(hooks) or not all(map(is_, known, hooks)):
-            told = _told(hooks)
-            self._known[len(hooks)] = (hooks, told)
-        return told
+        number = len(hooks)
+        known = self._known.get(number)
+        if known is None or not all(map(is_, known[0], hooks)):
+            known = self._known[number] = hooks, _told(hooks)
+        return known[1]
 
 
 def _told(hooks: Iterable[Hook]) -> Told | None:
