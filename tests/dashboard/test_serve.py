@@ -125,7 +125,10 @@ def test_the_command_says_where_it_listens_and_answers_there(world: World) -> No
                 assert b"/experiments/e" in answer.read()
         finally:
             running.send_signal(2)
-            _, said = running.communicate(timeout=20)
+            try:
+                _, said = running.communicate(timeout=20)
+            finally:
+                running.kill()
     assert running.returncode in (0, 130)
     assert "Traceback" not in said
 
