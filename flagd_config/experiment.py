@@ -64,7 +64,8 @@ def read_experiment(key: str, flag: Mapping[str, Any], place: Place, bucketing: 
     _check_default(flag, place.at("defaultVariant"))
     split = _find_split(flag.get("targeting"), place.at("targeting"))
     split_place = place.at("targeting", *split.steps)
-    definition = canonical_definition(flag, bucketing)
+    dates, undated = take_dates(flag["targeting"])
+    definition = canonical_definition(flag, undated, bucketing)
     return Experiment(
         key=key,
         state=flag["state"],
@@ -78,7 +79,7 @@ def read_experiment(key: str, flag: Mapping[str, Any], place: Place, bucketing: 
         metadata=FrozenDict(metadata),
         definition=definition,
         phase=phase_id(definition),
-        dates=take_dates(flag["targeting"])[0],
+        dates=dates,
     )
 
 

@@ -7,15 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from openfeature_triton.flagd_config.dates import take_dates
-
 BUCKETINGS = ("v2", "v3")
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def canonical_definition(flag: Mapping[str, Any], bucketing: str) -> str:
-    """Give what decides who gets which variant, as canonical JSON.
+def canonical_definition(flag: Mapping[str, Any], undated: Any, bucketing: str) -> str:
+    """Give what decides who gets which variant, as canonical JSON; `undated` is its targeting.
 
     Keys sorted, no white space, 50.0 written as 50; a missing, null or empty `defaultVariant` is
     null. Metadata and dates are left out: a new owner or a later end opens no phase.
@@ -24,7 +22,7 @@ def canonical_definition(flag: Mapping[str, Any], bucketing: str) -> str:
         "bucketing": bucketing,
         "defaultVariant": flag.get("defaultVariant") or None,
         "state": flag["state"],
-        "targeting": take_dates(flag.get("targeting"))[1] or None,
+        "targeting": undated or None,
         "variants": flag["variants"],
     }
     text = _ENCODER.encode(definition)
