@@ -13,7 +13,15 @@ from datetime import datetime, timedelta, timezone
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, read_weights
-from openfeature_triton.dashboard.statistics import Analysis, Guardrail, Plan, Slice, summarize
+from openfeature_triton.dashboard.statistics import (
+    Analysis,
+    Guardrail,
+    Plan,
+    Slice,
+    buckets_of,
+    summarize,
+)
+from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
 from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
 from openfeature_triton.dashboard.store import STEP_NS, Phase, Seen, Store, Totals, Traffic
@@ -135,12 +143,20 @@ def slices(
 ) -> Iterator[Slice]:
     """Give what the statistics are made from, as `analyse` has it."""
     used = _used(plan, totals)
-    counts = [each for each in used if each.fields]
-    has_exposures = any(each.fields.get(schema.EXPOSURES) for each in counts)
-    places = summary.group([*counts, *_used(plan, clusters)], _place)
+    counts = summary.group((each for each in used if each.fields), _place)
+    by_user = summary.group(_used(plan, clusters), _place)
+    has_exposures = any(
+        each.fields.get(schema.EXPOSURES) for members in counts.values() for each in members
+    )
     found = (
-        Slice(_index(start_ns), phase, variant, _fields(members, has_exposures=has_exposures))
-        for (start_ns, phase, variant), members in places.items()
+        Slice(
+            _index(start_ns),
+            phase,
+            variant,
+            _fields(counts.get((start_ns, phase, variant), ()), has_exposures=has_exposures),
+            _buckets(by_user.get((start_ns, phase, variant), ())),
+        )
+        for start_ns, phase, variant in dict.fromkeys((*counts, *by_user))
     )
     return _with_latencies(found, used)
 
@@ -176,6 +192,15 @@ def _fields(members: Iterable[Totals], *, has_exposures: bool) -> Mapping[str, f
     if not has_exposures:
         fields[schema.EXPOSURES] = fields.get(schema.REQUESTS, 0.0)
     return fields
+
+
+def _buckets(members: Iterable[Totals]) -> Mapping[str, Floats]:
+    """Add up the sums by buckets of users, which are many: as arrays."""
+    sums: dict[str, Floats] = {}
+    for each in members:
+        for part, held in buckets_of(each.fields).items():
+            sums[part] = sums[part] + held if part in sums else held
+    return sums
 
 
 def recent_start_ns(now: datetime) -> int:

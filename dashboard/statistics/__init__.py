@@ -20,6 +20,7 @@ In a notebook:
 """
 
 from openfeature_triton.dashboard.statistics.analysis import primary_effects, summarize
+from openfeature_triton.dashboard.statistics.buckets import buckets_of
 from openfeature_triton.dashboard.statistics.guardrails import Guardrail, GuardrailResult
 from openfeature_triton.dashboard.statistics.planner import days_left, requests_per_arm
 from openfeature_triton.dashboard.statistics.results import (
@@ -45,6 +46,7 @@ __all__ = [
     "Step",
     "VariantResult",
     "Verdict",
+    "buckets_of",
     "days_left",
     "primary_effects",
     "requests_per_arm",

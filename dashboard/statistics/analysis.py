@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from openfeature_triton.dashboard.statistics import verdict
+from openfeature_triton.dashboard.statistics.accumulating import accumulate
 from openfeature_triton.dashboard.statistics.comparing import compare, compare_all, steps
-from openfeature_triton.dashboard.statistics.estimates import rarer_events, worth_of_users
 from openfeature_triton.dashboard.statistics.guarding import guard
 from openfeature_triton.dashboard.statistics.holm import adjusted
+from openfeature_triton.dashboard.statistics.pairs import Pair, compared_metrics, pair
 from openfeature_triton.dashboard.statistics.planner import days_left
 from openfeature_triton.dashboard.statistics.results import (
     Analysis,
@@ -21,7 +22,6 @@ from openfeature_triton.dashboard.statistics.rollups import (
     Cumulative,
     Plan,
     Slice,
-    accumulate,
 )
 from openfeature_triton.dashboard.statistics.split_check import check_split
 from openfeature_triton.dashboard.statistics.wording import effect_in_words
@@ -41,13 +41,13 @@ def summarize(
     sums = accumulate(slices, plan.control, by_user=plan.unit == "user")
     split = check_split(sums, plan)
     progress = _progress(sums, plan, requests_per_day)
-    treatments = [variant for variant in sums.variants if variant != plan.control]
-    primaries = [compare(sums, plan, variant, plan.primary_metric) for variant in treatments]
+    pairs = _pairs(sums, plan, compared_metrics(sums, plan))
+    compared = [compare_all(each) for each in pairs]
     # A quantile has no p-value: its interval alone says whether it is decided.
-    p_values = adjusted([primary.p_value or 0.0 for primary in primaries])
+    p_values = adjusted([metrics[0].p_value or 0.0 for metrics in compared])
     variants = tuple(
-        _variant(sums, plan, variant, primary, p_value=p_value, progress=progress)
-        for variant, primary, p_value in zip(treatments, primaries, p_values, strict=True)
+        _variant(each, metrics, p_value=p_value, progress=progress)
+        for each, metrics, p_value in zip(pairs, compared, p_values, strict=True)
     )
     whole = verdict.overall([each.verdict for each in variants])
     if split.broken:
@@ -67,8 +67,14 @@ def summarize(
 def primary_effects(slices: Iterable[Slice], plan: Plan) -> dict[str, MetricResult]:
     """Give each variant's primary metric alone, as `summarize` does: for parts of an experiment."""
     sums = accumulate(slices, plan.control, by_user=plan.unit == "user")
+    pairs = _pairs(sums, plan, (plan.primary_metric,))
+    return {each.variant: compare(each, plan.primary_metric) for each in pairs}
+
+
+def _pairs(sums: Cumulative, plan: Plan, metrics: Sequence[str]) -> list[Pair]:
+    """Set each variant but control beside it."""
     treatments = [variant for variant in sums.variants if variant != plan.control]
-    return {each: compare(sums, plan, each, plan.primary_metric) for each in treatments}
+    return [pair(sums, plan, variant, metrics) for variant in treatments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +96,19 @@ def _progress(sums: Cumulative, plan: Plan, requests_per_day: float | None) -> _
 
 
 def _variant(
-    sums: Cumulative,
-    plan: Plan,
-    variant: str,
-    primary: MetricResult,
-    *,
-    p_value: float,
-    progress: _Progress,
+    pair: Pair, metrics: tuple[MetricResult, ...], *, p_value: float, progress: _Progress
 ) -> VariantResult:
-    guarded = tuple(guard(sums, plan, variant, each) for each in plan.guardrails)
-    effect, metric = primary.effect, plan.primary_metric
-    said = effect_in_words(variant, metric, effect.value, effect.low, effect.high)
+    """Give what is known of a variant, whose primary metric is the first of `metrics`."""
+    plan, primary, variant = pair.plan, metrics[0], pair.variant
+    guarded = tuple(guard(pair, each) for each in plan.guardrails)
+    effect, estimated = primary.effect, pair.estimate(primary.metric)
     found = verdict.Evidence(
         variant=variant,
         primary=primary.state if p_value <= plan.alpha else verdict.UNDECIDED,
-        effect=said,
+        effect=effect_in_words(variant, primary.metric, effect.value, effect.low, effect.high),
         guardrails=guarded,
-        events=float(rarer_events(sums, metric, variant)[-1]),
-        buckets=float(worth_of_users(sums, metric, variant)[-1]) if sums.is_by_user else None,
+        events=float(estimated.events[-1]),
+        buckets=float(estimated.buckets[-1]) if pair.sums.is_by_user else None,
         requests=progress.requests,
         planned_requests=plan.planned_requests,
         days_left=progress.days_left,
@@ -117,11 +118,11 @@ def _variant(
         variant=variant,
         requests=progress.by_variant[variant],
         primary=primary,
-        metrics=compare_all(sums, plan, variant),
+        metrics=metrics,
         guardrails=guarded,
         p_value=p_value,
         verdict=verdict.judge(found),
-        steps=steps(sums, plan, variant),
+        steps=steps(pair),
     )
 
 

@@ -44,9 +44,10 @@ class Clustered:
 
     def ln(self) -> Clustered:
         """Give the logarithm, by the delta method; nan where the value is not positive."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            influence = self.influence / self.value[..., None]
-            return Clustered(np.log(self.value), influence, self.worth)
+        known = self.value > 0
+        value = np.where(known, self.value, np.nan)
+        influence = self.influence * np.where(known, 1 / value, 0.0)[..., None]
+        return Clustered(np.log(value), influence, self.worth)
 
     def se(self, alpha: float = ALPHA) -> Floats:
         """Give the standard error; infinite below `ENOUGH_BUCKETS`.
@@ -60,8 +61,7 @@ class Clustered:
         """
         freedom = np.maximum(self.worth - 1, 1.0)
         with np.errstate(invalid="ignore"):
-            spread = (self.influence**2).sum(axis=-1)
-            se = np.sqrt(self.worth / freedom * spread)
+            se = np.sqrt(self.worth / freedom * _sum_of_squares(self.influence))
         se = se * stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2)
         usable = (self.worth >= ENOUGH_BUCKETS) & np.isfinite(se) & (se > 0)
         return np.where(usable, se, np.inf)
@@ -76,10 +76,10 @@ def clustered(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Clustered:
     """
     s, n = np.asarray(sums, float), np.asarray(counts, float)
     total = n.sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = np.asarray(s.sum(axis=-1) / total)
-        influence = (s - r[..., None] * n) / total[..., None]
-    return Clustered(r, influence, worth(n))
+    per_count = np.where(total > 0, 1 / np.where(total > 0, total, 1.0), 0.0)
+    r = s.sum(axis=-1) * per_count
+    influence = (s - r[..., None] * n) * per_count[..., None]
+    return Clustered(np.where(total > 0, r, np.nan), influence, worth(n))
 
 
 def worth(counts: npt.ArrayLike) -> Floats:
@@ -92,7 +92,7 @@ def worth(counts: npt.ArrayLike) -> Floats:
         counts: (…, B) the requests in each bucket.
     """
     n = np.asarray(counts, float)
-    squares = (n**2).sum(axis=-1)
+    squares = _sum_of_squares(n)
     return np.where(squares > 0, n.sum(axis=-1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
 
 
@@ -108,10 +108,9 @@ def combine(phases: Clustered) -> tuple[Floats, Floats]:
     information = np.where(usable, 1 / np.where(usable, ses, 1.0) ** 2, 0.0)
     total = information.sum(axis=-1, keepdims=True)
     weights = information / np.where(total > 0, total, 1.0)
-    moved = np.where(usable[..., None], phases.influence, 0.0) * weights[..., None]
     whole = Clustered(
         (np.where(usable, phases.value, 0.0) * weights).sum(axis=-1),
-        moved.sum(axis=-2),
+        np.einsum("...pb,...p->...b", phases.influence, weights),
         np.where(usable, phases.worth, np.inf).min(axis=-1),
     )
     known = total[..., 0] > 0
@@ -149,3 +148,8 @@ def worth_in_users(counts: npt.ArrayLike) -> Floats:
     total, buckets = n.sum(axis=-1), n.shape[-1]
     spread = n.var(axis=-1, ddof=1) * buckets
     return np.where(total > 0, total**2 / np.maximum(spread, np.maximum(total, 1.0)), 0.0)
+
+
+def _sum_of_squares(values: Floats) -> Floats:
+    """Give Σx² along the last axis, without an array of squares."""
+    return np.asarray(np.einsum("...b,...b->...", values, values))

@@ -17,13 +17,8 @@ from openfeature_triton.dashboard.statistics.always_valid import (
     running_p,
 )
 from openfeature_triton.dashboard.statistics.clusters import design_effect
-from openfeature_triton.dashboard.statistics.estimates import (
-    Estimates,
-    arm,
-    estimate,
-    is_enough,
-    value,
-)
+from openfeature_triton.dashboard.statistics.estimates import arm, value
+from openfeature_triton.dashboard.statistics.pairs import Pair
 from openfeature_triton.dashboard.statistics.quantiles import (
     Ratio,
     quantile_factor,
@@ -32,13 +27,10 @@ from openfeature_triton.dashboard.statistics.quantiles import (
 )
 from openfeature_triton.dashboard.statistics.results import Effect, MetricResult, Step
 from openfeature_triton.dashboard.statistics.rollups import (
-    ERROR_RATE,
     LATENCY,
     QUANTILES,
     RATES,
-    SUCCESS_RATE,
     Cumulative,
-    Plan,
 )
 from openfeature_triton.dashboard.statistics.scales import relative_scale, scale
 from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, WORSE
@@ -46,63 +38,51 @@ from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, W
 Ends = tuple[float | None, float | None, float | None]
 
 
-def compare(sums: Cumulative, plan: Plan, variant: str, metric: str) -> MetricResult:
+def compare(pair: Pair, metric: str) -> MetricResult:
     """Compare a variant with control in one metric."""
-    if not sums.slices:
-        return MetricResult(metric, None, None, Effect(), 1.0, UNDECIDED)
     if metric in QUANTILES:
-        return _compare_quantile(sums, plan, variant, metric)
-    found = estimate(sums, metric, variant)
-    tau = scale(sums, plan, metric)
-    known = is_enough(sums, metric, variant)
-    log_e = np.where(known, log_evidence(np.nan_to_num(found.effect), found.se, tau), 0.0)
+        return _compare_quantile(pair, metric)
+    found, plan = pair.estimate(metric), pair.plan
+    tau = scale(pair.sums, plan, metric)
+    log_e = np.where(found.is_enough, log_evidence(np.nan_to_num(found.effect), found.se, tau), 0.0)
     p_value = float(running_p(log_e)[-1])
     state = UNDECIDED
     if p_value <= plan.alpha and math.isfinite(found.effect[-1]):
         improved = (found.effect[-1] < 0) == plan.improves_downwards(metric)
         state = BETTER if improved else WORSE
-    control, treatment = (value(sums, metric, each) for each in (plan.control, variant))
-    return MetricResult(
-        metric, control, treatment, _effect(sums, plan, variant, metric, found), p_value, state
-    )
+    control, treatment = (value(pair.sums, metric, each) for each in pair.names)
+    effect = _effect(pair, metric, tau, control)
+    return MetricResult(metric, control, treatment, effect, p_value, state)
 
 
-def compare_all(sums: Cumulative, plan: Plan, variant: str) -> tuple[MetricResult, ...]:
-    """Compare a variant in every metric that was recorded or is guarded, the primary one first."""
-    named = dict.fromkeys((plan.primary_metric, SUCCESS_RATE, LATENCY, *QUANTILES))
-    if plan.primary_metric == ERROR_RATE:
-        del named[SUCCESS_RATE]
-    named |= dict.fromkeys(sums.custom_metrics())
-    for guarded in reversed([each.metric for each in plan.guardrails]):
-        if guarded not in named:
-            named = {plan.primary_metric: None, guarded: None} | named
-    return tuple(compare(sums, plan, variant, metric) for metric in named)
+def compare_all(pair: Pair) -> tuple[MetricResult, ...]:
+    """Compare a variant in every metric of a pair, in their order."""
+    return tuple(compare(pair, metric) for metric in pair.metrics)
 
 
-def steps(sums: Cumulative, plan: Plan, variant: str) -> tuple[Step, ...]:
+def steps(pair: Pair) -> tuple[Step, ...]:
     """Give the primary effect as it stood at the end of each slice; () for a quantile."""
-    metric = plan.primary_metric
-    if metric in QUANTILES or not sums.slices:
+    metric = pair.plan.primary_metric
+    if metric in QUANTILES:
         return ()
-    found = estimate(sums, metric, variant)
-    widths = half_width(found.se, scale(sums, plan, metric), plan.alpha)
+    found = pair.estimate(metric)
+    widths = half_width(found.se, scale(pair.sums, pair.plan, metric), pair.plan.alpha)
     return tuple(
-        Step(index, *_ends(metric, float(d), float(width)))
-        for index, d, width in zip(sums.slices, found.effect, widths, strict=True)
+        Step(index, *_ends(metric, d, width))
+        for index, d, width in zip(
+            pair.sums.slices, found.effect.tolist(), widths.tolist(), strict=True
+        )
     )
 
 
-def compare_quantiles(
-    sums: Cumulative, plan: Plan, variant: str, metric: str, alpha: float
-) -> tuple[float, float, Ratio] | None:
+def compare_quantiles(pair: Pair, metric: str, alpha: float) -> tuple[float, float, Ratio] | None:
     """Give a latency quantile of control and of a variant in ms, and their ratio's interval."""
-    if not sums.slices:
-        return None
+    sums, planned = pair.sums, pair.plan.planned_requests
     arms = []
-    for name in (plan.control, variant):
+    for name in pair.names:
         held = sums.counts[sums.variants.index(name)]
-        planned = plan.planned_requests and plan.planned_requests / len(sums.variants)
-        c = quantile_factor(max(1.0, float(held.sum())), planned, alpha)
+        per_arm = planned and planned / len(sums.variants)
+        c = quantile_factor(max(1.0, float(held.sum())), per_arm, alpha)
         effect = _design_effect(sums, name)
         if effect is None:
             return None
@@ -113,14 +93,15 @@ def compare_quantiles(
     return arms[0][0], arms[1][0], ratio
 
 
-def _effect(sums: Cumulative, plan: Plan, variant: str, metric: str, found: Estimates) -> Effect:
-    width = float(half_width(found.se[-1], scale(sums, plan, metric), plan.alpha))
-    relative_tau = relative_scale(sums, plan, metric)
-    relative_width = float(half_width(found.ratio_se[-1], relative_tau, plan.alpha))
+def _effect(pair: Pair, metric: str, tau: float, control: float | None) -> Effect:
+    found, alpha = pair.estimate(metric), pair.plan.alpha
+    width = float(half_width(found.se[-1], tau, alpha))
+    relative_tau = relative_scale(tau, metric, control)
+    relative_width = float(half_width(found.ratio_se[-1], relative_tau, alpha))
     return Effect(
         *_ends(metric, float(found.effect[-1]), width),
         *_ends(LATENCY, float(found.ratio[-1]), relative_width),
-        *_fixed(sums, plan, variant, metric, found),
+        *_fixed(pair, metric),
     )
 
 
@@ -136,28 +117,28 @@ def _ends(metric: str, d: float, width: float) -> Ends:
     return ends
 
 
-def _fixed(
-    sums: Cumulative, plan: Plan, variant: str, metric: str, found: Estimates
-) -> tuple[float | None, float | None]:
+def _fixed(pair: Pair, metric: str) -> tuple[float | None, float | None]:
     """Give the fixed-horizon interval; None where requests of several phases are compared."""
+    sums, alpha = pair.sums, pair.plan.alpha
     if sums.is_by_user:
-        width = fixed_horizon.normal_half_width(float(found.se[-1]), plan.alpha)
+        found = pair.estimate(metric)
+        width = fixed_horizon.normal_half_width(float(found.se[-1]), alpha)
         return _ends(metric, float(found.effect[-1]), width)[1:]
     if len(sums.phases) != 1:
         return None, None
-    arms = [arm(sums, metric, name) for name in (variant, plan.control)]
-    (n1, s1), (n0, s0) = ((float(each.n[-1, 0]), float(each.total[-1, 0])) for each in arms)
+    arms = [arm(sums, metric, name) for name in pair.names]
+    (n0, s0), (n1, s1) = ((float(each.n[-1, 0]), float(each.total[-1, 0])) for each in arms)
     if n1 < 2 or n0 < 2:
         return None, None
     if metric in RATES:
-        return fixed_horizon.newcombe(s1, n1, s0, n0, plan.alpha)
-    var1, var0 = (float(each.variance()[-1, 0]) for each in arms)
-    low, high = fixed_horizon.welch((s1 / n1, var1, n1), (s0 / n0, var0, n0), plan.alpha)
+        return fixed_horizon.newcombe(s1, n1, s0, n0, alpha)
+    var0, var1 = (float(each.variance()[-1, 0]) for each in arms)
+    low, high = fixed_horizon.welch((s1 / n1, var1, n1), (s0 / n0, var0, n0), alpha)
     return (math.expm1(low), math.expm1(high)) if metric == LATENCY else (low, high)
 
 
-def _compare_quantile(sums: Cumulative, plan: Plan, variant: str, metric: str) -> MetricResult:
-    found = compare_quantiles(sums, plan, variant, metric, plan.alpha)
+def _compare_quantile(pair: Pair, metric: str) -> MetricResult:
+    found = compare_quantiles(pair, metric, pair.plan.alpha)
     if found is None:
         return MetricResult(metric, None, None, Effect(), None, UNDECIDED)
     control_ms, treatment_ms, ratio = found

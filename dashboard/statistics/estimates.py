@@ -1,11 +1,13 @@
-"""Estimates: a metric's effect and its standard error at each slice, phases combined.
+"""Estimates: metrics' effects and their standard errors at each slice, phases combined.
 
 Where the unit is the request, from counts, sums and sums of squares; where it is the user, from
-sums by buckets of users, and never surer than requests alone would be.
+sums by buckets of users, and never surer than requests alone would be. Requests' estimates are made
+of all metrics at once, along a first axis: an array operation on ten costs little more than on one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,37 +17,51 @@ from openfeature_triton.dashboard.statistics import clusters
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.clusters import ENOUGH_BUCKETS
 from openfeature_triton.dashboard.statistics.moments import Moments, combine, difference, log_ratio
-from openfeature_triton.dashboard.statistics.rollups import LATENCY, QUANTILES, RATES, Cumulative
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES, Cumulative
 from openfeature_triton.dashboard.statistics.verdict import ENOUGH_EVENTS
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """One variant against control at each slice; (nan, inf) where nothing can be said.
+    """One metric of a variant against control at each slice; (nan, inf) where nothing can be said.
 
     `effect` and `se` are in the metric's unit, for latency of the ln; `ratio` and `ratio_se` are of
-    ln(treatment / control).
+    ln(treatment / control). `events` is how often the rarer outcome is expected in the smaller arm;
+    of a metric that is no rate, how many values that arm has. `buckets` is how many equally busy
+    buckets the users of the smaller arm are worth, infinite where requests are compared.
     """
 
     effect: Floats
     se: Floats
     ratio: Floats
     ratio_se: Floats
+    events: Floats
+    buckets: Floats
+
+    @property
+    def is_enough(self) -> Bools:
+        """Whether there is enough at each slice to take an estimate for normal."""
+        return np.asarray((self.events >= ENOUGH_EVENTS) & (self.buckets >= ENOUGH_BUCKETS))
 
 
-def estimate(sums: Cumulative, metric: str, variant: str) -> Estimates:
-    """Give the estimates of a metric that is no quantile."""
-    by_request = _by_request(sums, metric, variant)
-    if not sums.is_by_user:
-        return by_request
-    by_user = _by_user(sums, metric, variant)
-    # A variance over buckets is little worth while events are few: no user, and no bucket, had two.
-    return Estimates(
-        np.where(np.isfinite(by_user.effect), by_user.effect, by_request.effect),
-        np.maximum(by_user.se, by_request.se),
-        np.where(np.isfinite(by_user.ratio), by_user.ratio, by_request.ratio),
-        np.maximum(by_user.ratio_se, by_request.ratio_se),
-    )
+def estimate(sums: Cumulative, metrics: Sequence[str], variant: str) -> dict[str, Estimates]:
+    """Give the estimates of metrics that are no quantiles, by metric."""
+    if not metrics:
+        return {}
+    of_latency = np.array([each == LATENCY for each in metrics])[:, None]
+    effect, ratio, events = _by_request(sums, metrics, variant)
+    if sums.is_by_user:
+        users = zip(*(_by_user(sums, metric, variant) for metric in metrics), strict=True)
+        own_effect, own_ratio, buckets = (np.stack(each, axis=-2) for each in users)
+        ratio = _less_sure(own_ratio, ratio)
+        effect = np.where(of_latency, ratio, _less_sure(own_effect, effect))
+    else:
+        buckets = np.full_like(events, np.inf)
+        ratio = np.where(of_latency, effect, ratio)  # of the ln already
+    found = zip(*effect, *ratio, events, buckets, strict=True)
+    return {metric: Estimates(*each) for metric, each in zip(metrics, found, strict=True)}
 
 
 def arm(sums: Cumulative, metric: str, variant: str) -> Moments:
@@ -64,60 +80,55 @@ def value(sums: Cumulative, metric: str, variant: str) -> float | None:
     return float(np.exp(mean)) if metric == LATENCY and not sums.is_by_user else mean
 
 
-def rarer_events(sums: Cumulative, metric: str, variant: str) -> Floats:
-    """Give, at each slice, how often the rarer outcome is expected in the smaller arm.
-
-    For a metric that is no rate, how many values the smaller arm has.
-    """
-    of = LATENCY if metric in QUANTILES else metric
-    control, treatment = arm(sums, of, sums.variants[0]), arm(sums, of, variant)
-    n0, n1 = control.n.sum(axis=1), treatment.n.sum(axis=1)
-    smaller = np.minimum(n0, n1)
-    if metric not in RATES:
-        return np.asarray(smaller)
-    share = (control.total + treatment.total).sum(axis=1) / np.maximum(n0 + n1, 1)
-    return np.asarray(smaller * np.minimum(share, 1 - share))
-
-
-def worth_of_users(sums: Cumulative, metric: str, variant: str) -> Floats:
-    """Give, at each slice, how many equally busy buckets the users of the smaller arm are worth.
-
-    Of the phase that is worth most, for each is estimated by itself.
-    """
-    _, n = sums.by_bucket(LATENCY if metric in QUANTILES else metric)
+def _by_request(
+    sums: Cumulative, metrics: Sequence[str], variant: str
+) -> tuple[Floats, Floats, Floats]:
+    """Give effects and log ratios of requests, each above its SE, and the rarer events."""
+    rate = np.array([each in RATES for each in metrics])[:, None, None]
     control, treatment = (
-        clusters.worth(n[:, :, each]) for each in (0, sums.variants.index(variant))
+        _stacked([arm(sums, metric, name) for metric in metrics])
+        for name in (sums.variants[0], variant)
     )
-    return np.asarray(np.minimum(control, treatment).max(axis=1))
+    effect, ratio = (
+        combine(*compared(control, treatment, rate=rate)) for compared in (difference, log_ratio)
+    )
+    return np.array(effect), np.array(ratio), _rarer_events(control, treatment, rate)
 
 
-def is_enough(sums: Cumulative, metric: str, variant: str) -> npt.NDArray[np.bool_]:
-    """Say at each slice whether there is enough to take an estimate for normal."""
-    enough = rarer_events(sums, metric, variant) >= ENOUGH_EVENTS
-    if sums.is_by_user:
-        enough = enough & (worth_of_users(sums, metric, variant) >= ENOUGH_BUCKETS)
-    return np.asarray(enough)
+def _stacked(moments: Sequence[Moments]) -> Moments:
+    return Moments(
+        np.stack([each.n for each in moments]),
+        np.stack([each.total for each in moments]),
+        np.stack([each.squares for each in moments]),
+    )
 
 
-def _by_request(sums: Cumulative, metric: str, variant: str) -> Estimates:
-    control, treatment = arm(sums, metric, sums.variants[0]), arm(sums, metric, variant)
-    rate = metric in RATES
-    effect, se = combine(*difference(control, treatment, rate=rate))
-    if metric == LATENCY and not sums.is_by_user:
-        return Estimates(effect, se, effect, se)  # of the ln already
-    ratio, ratio_se = combine(*log_ratio(control, treatment, rate=rate))
-    if metric == LATENCY:
-        return Estimates(ratio, ratio_se, ratio, ratio_se)
-    return Estimates(effect, se, ratio, ratio_se)
+def _by_user(sums: Cumulative, metric: str, variant: str) -> tuple[Floats, Floats, Floats]:
+    """Give effect and log ratio over buckets, each above its SE, and what buckets are worth.
 
-
-def _by_user(sums: Cumulative, metric: str, variant: str) -> Estimates:
+    They are worth what they are in the phase that is worth most, for each is estimated by itself.
+    """
     totals, counts = sums.by_bucket(metric)
-    column = sums.variants.index(variant)
     control, treatment = (
-        clusters.clustered(totals[:, :, each], counts[:, :, each]) for each in (0, column)
+        clusters.clustered(totals[:, :, each], counts[:, :, each])
+        for each in (0, sums.variants.index(variant))
     )
-    ratio, ratio_se = clusters.combine(treatment.ln() - control.ln())
-    if metric == LATENCY:
-        return Estimates(ratio, ratio_se, ratio, ratio_se)
-    return Estimates(*clusters.combine(treatment - control), ratio, ratio_se)
+    apart = treatment - control
+    effect, ratio = (clusters.combine(each) for each in (apart, treatment.ln() - control.ln()))
+    return np.array(effect), np.array(ratio), np.asarray(apart.worth.max(axis=-1))
+
+
+def _less_sure(users: Floats, requests: Floats) -> Floats:
+    """Give what users say, where they do, above the larger standard error.
+
+    A variance over buckets is worth little while events are few: no user, and no bucket, had two.
+    """
+    effect = np.where(np.isfinite(users[0]), users[0], requests[0])
+    return np.array([effect, np.maximum(users[1], requests[1])])
+
+
+def _rarer_events(control: Moments, treatment: Moments, rate: Bools) -> Floats:
+    n0, n1 = control.n.sum(axis=-1), treatment.n.sum(axis=-1)
+    smaller = np.minimum(n0, n1)
+    share = (control.total + treatment.total).sum(axis=-1) / np.maximum(n0 + n1, 1)
+    return np.asarray(np.where(rate[..., 0], smaller * np.minimum(share, 1 - share), smaller))

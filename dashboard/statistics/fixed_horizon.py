@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import ndtri
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 Interval = tuple[float, float]
 
@@ -63,5 +62,5 @@ def welch(treatment: Arm, control: Arm, alpha: float = 0.05) -> Interval:
     if a + b == 0:
         return mean1 - mean0, mean1 - mean0
     freedom = (a + b) ** 2 / (a**2 / (n1 - 1) + b**2 / (n0 - 1))
-    half = float(student.ppf(1 - alpha / 2, freedom)) * math.sqrt(a + b)
+    half = float(stdtrit(freedom, 1 - alpha / 2)) * math.sqrt(a + b)
     return mean1 - mean0 - half, mean1 - mean0 + half

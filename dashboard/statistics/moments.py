@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 
+IsRate = bool | npt.NDArray[np.bool_]
+"""Whether a metric is a rate: of each of several along the first axis, or of all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
@@ -33,7 +36,7 @@ class Moments:
         return Moments(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
 
-def difference(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Floats, Floats]:
+def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Floats, Floats]:
     """Give treatment − control and its standard error, elementwise.
 
     SE is the larger of the unpooled one (Welch) and the pooled one under no effect: the unpooled is
@@ -46,14 +49,14 @@ def difference(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Flo
         d = treatment.mean() - control.mean()
         unpooled = treatment.variance() / treatment.n + control.variance() / control.n
         both = control + treatment
-        pooled_variance = _rate_variance(both) if rate else both.variance()
+        pooled_variance = np.where(rate, _rate_variance(both), both.variance())
         pooled = pooled_variance * (1 / treatment.n + 1 / control.n)
         se = np.sqrt(np.fmax(unpooled, pooled))
     usable = (treatment.n > 1) & (control.n > 1) & np.isfinite(se) & (se > 0)
     return np.where(usable, d, np.nan), np.where(usable, se, np.inf)
 
 
-def log_ratio(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Floats, Floats]:
+def log_ratio(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Floats, Floats]:
     """Give ln(treatment / control) of the means and its standard error, by the delta method.
 
     Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics", section 2. As
@@ -65,7 +68,7 @@ def log_ratio(control: Moments, treatment: Moments, *, rate: bool) -> tuple[Floa
         unpooled = treatment.variance() / (treatment.n * m1**2)
         unpooled = unpooled + control.variance() / (control.n * m0**2)
         both = control + treatment
-        pooled_variance = _rate_variance(both) if rate else both.variance()
+        pooled_variance = np.where(rate, _rate_variance(both), both.variance())
         pooled = pooled_variance / both.mean() ** 2 * (1 / treatment.n + 1 / control.n)
         se, found = np.sqrt(np.fmax(unpooled, pooled)), np.log(m1 / m0)
     usable = (treatment.n > 1) & (control.n > 1) & np.isfinite(found) & np.isfinite(se) & (se > 0)

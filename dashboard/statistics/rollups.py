@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,6 +37,7 @@ class Slice:
     phase: str
     variant: str
     fields: Fields
+    buckets: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,71 +131,3 @@ class Cumulative:
         """Name the custom metrics that were recorded."""
         parsed = map(schema.parse_metric_field, self.fields)
         return tuple(sorted({each[0] for each in parsed if each is not None}))
-
-
-def accumulate(slices: Iterable[Slice], control: str, *, by_user: bool = False) -> Cumulative:
-    """Add slices up over time; several of one index, phase and variant are merged by summing.
-
-    Args:
-        slices: sums, in any order.
-        control: the variant that comes first.
-        by_user: whether the buckets of users are wanted, where they were counted.
-    """
-    given = tuple(slices)
-    times = tuple(sorted({each.index for each in given}))
-    phases = tuple(dict.fromkeys(each.phase for each in sorted(given, key=lambda s: s.index)))
-    variants = (control, *sorted({each.variant for each in given} - {control}))
-    names = sorted({name for each in given for name in each.fields})
-    row = {name: index for index, name in enumerate(names)}
-    sums = _sums(given, row, times, phases, variants)
-    bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
-    held = sorted(bins, key=bins.__getitem__)
-    counts = sums[[row[name] for name in held]].sum(axis=(1, 2)).T
-    clusters = {name: at for name in names if (at := schema.parse_cluster_field(name)) is not None}
-    plain = [name for name in names if name not in bins and name not in clusters]
-    totals = {name: sums[row[name]].cumsum(axis=0) for name in plain}
-    buckets = {at: sums[row[name]].cumsum(axis=0) for name, at in clusters.items() if by_user}
-    return Cumulative(
-        slices=times,
-        phases=phases,
-        variants=variants,
-        fields=totals,
-        bins=np.array([bins[name] for name in held], float),
-        counts=counts,
-        buckets=_stacked(buckets, sums.shape[1:]),
-    )
-
-
-def _sums(
-    slices: Sequence[Slice],
-    row: Mapping[str, int],
-    times: Sequence[int],
-    phases: Sequence[str],
-    variants: Sequence[str],
-) -> Floats:
-    """Add slices up into one array of shape (fields, times, phases, variants)."""
-    shape = len(row), len(times), len(phases), len(variants)
-    numbers = [{key: nth for nth, key in enumerate(keys)} for keys in (times, phases, variants)]
-    width = math.prod(shape[1:])
-    places: list[int] = []
-    values: list[float] = []
-    for each in slices:
-        time, phase, variant = (
-            of[key] for of, key in zip(numbers, (each.index, each.phase, each.variant), strict=True)
-        )
-        at = (time * shape[2] + phase) * shape[3] + variant
-        places += [row[name] * width + at for name in each.fields]
-        values += each.fields.values()
-    found = np.bincount(np.array(places, int), np.array(values, float), math.prod(shape))
-    return found.astype(float).reshape(shape)
-
-
-def _stacked(
-    buckets: Mapping[tuple[int, str], Floats], shape: tuple[int, ...]
-) -> dict[str, Floats]:
-    """Give each part's buckets as one array with a last axis of 128."""
-    parts = {part: np.zeros((*shape, BUCKETS)) for _, part in buckets}
-    for (bucket, part), values in buckets.items():
-        if bucket < BUCKETS:
-            parts[part][..., bucket] = values
-    return parts

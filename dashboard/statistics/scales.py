@@ -17,13 +17,11 @@ def scale(sums: Cumulative, plan: Plan, metric: str) -> float:
     return mixture_scale(_looked_for(sums, plan, metric), plan.alpha, plan.power)
 
 
-def relative_scale(sums: Cumulative, plan: Plan, metric: str) -> float:
+def relative_scale(tau: float, metric: str, control: float | None) -> float:
     """Give the τ of the log ratio: that of the effect, over control's value."""
-    tau = scale(sums, plan, metric)
-    if metric == LATENCY:
+    if metric == LATENCY or not control:
         return tau
-    control = abs(value(sums, metric, plan.control) or 0.0)
-    return tau / control if control > 0 else tau
+    return tau / abs(control)
 
 
 def _looked_for(sums: Cumulative, plan: Plan, metric: str) -> float:

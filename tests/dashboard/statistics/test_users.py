@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from openfeature_triton.dashboard.statistics import Plan, Slice, requests_per_arm, summarize
+from openfeature_triton.dashboard.statistics import (
+    Plan,
+    Slice,
+    buckets_of,
+    requests_per_arm,
+    summarize,
+)
+from openfeature_triton.dashboard.statistics.accumulating import accumulate
 from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
 from openfeature_triton.dashboard.statistics.clusters import (
     Clustered,
@@ -18,10 +25,10 @@ from openfeature_triton.dashboard.statistics.clusters import (
     worth,
     worth_in_users,
 )
-from openfeature_triton.dashboard.statistics.comparing import compare
+from openfeature_triton.dashboard.statistics.comparing import compare, compare_all
 from openfeature_triton.dashboard.statistics.guarding import guard
 from openfeature_triton.dashboard.statistics.guardrails import Guardrail, parse_guardrails
-from openfeature_triton.dashboard.statistics.rollups import accumulate
+from openfeature_triton.dashboard.statistics.pairs import pair
 from openfeature_triton.dashboard.statistics.split import log_mean, log_user_split_evidence
 from openfeature_triton.dashboard.statistics.split_check import check_split
 from openfeature_triton.hooks import schema
@@ -133,7 +140,31 @@ def by_bucket(variant: str, errors: list[int], n: int = 100) -> Slice:
     fields |= {"latency_ms_sum": ms, "latency_ms_sumsq": ms * 50, "latency_ln_sum": 1.0}
     metric = schema.metric_fields("word_accuracy")
     fields |= dict(zip(metric, (total, 0.9 * total, 0.82 * total), strict=True))
-    return Slice(0, "p", variant, fields)
+    return Slice(0, "p", variant, fields, buckets_of(fields))
+
+
+def test_buckets_are_read_by_their_names_whatever_their_order() -> None:
+    """Each value lies in its part's bucket; what is no bucket of users is left out."""
+    found = buckets_of({"b3_n": 5.0, "requests": 9.0, "b127_errors": 2.0, "b128_n": 7.0})
+    again = buckets_of({"b127_errors": 2.0, "b3_n": 5.0})
+    for each in (found, again):
+        assert {part: int(np.flatnonzero(sums)[0]) for part, sums in each.items()} == {
+            "n": 3,
+            "errors": 127,
+        }
+        assert {part: sums.sum() for part, sums in each.items()} == {"n": 5.0, "errors": 2.0}
+    assert buckets_of({}) == {}
+
+
+def test_slices_of_one_place_are_added_up() -> None:
+    """Two slices of one index, phase and variant are as one that holds both."""
+    half, whole = by_bucket("control", [1] * 128), by_bucket("control", [2] * 128, n=200)
+    twice, once = (accumulate(each, "control", by_user=True) for each in ([half, half], [whole]))
+    assert np.array_equal(twice.of(schema.ERRORS), once.of(schema.ERRORS))
+    for mine, other in zip(
+        twice.by_bucket("error_rate"), once.by_bucket("error_rate"), strict=True
+    ):
+        assert np.array_equal(mine, other)
 
 
 def test_one_heavy_user_is_no_verdict() -> None:
@@ -224,10 +255,11 @@ def test_a_few_heavy_users_give_no_false_alarms(shares: Floats, users: int, runs
     alarms = dict.fromkeys((*METRICS, "split", "guardrail"), 0)
     for _ in range(runs):
         sums = watched(rng, Habits.drawn(rng, users), shares, with_bins=True)
-        for metric in METRICS:
-            alarms[metric] += compare(sums, plan, "treatment", metric).state != "undecided"
+        both = pair(sums, plan, "treatment", METRICS)
+        for result in compare_all(both):
+            alarms[result.metric] += result.state != "undecided"
         alarms["split"] += check_split(sums, plan).broken
-        alarms["guardrail"] += guard(sums, plan, "treatment", guardrail).state == "harmed"
+        alarms["guardrail"] += guard(both, guardrail).state == "harmed"
     assert alarms.pop("split") == 0
     assert max(alarms.values()) <= 0.05 * runs, alarms
 
@@ -241,7 +273,8 @@ def test_a_difference_between_users_is_found() -> None:
         habits = Habits.drawn(rng, 20_000)
         better = watched(rng, habits, HALF[:20], lift=0.06)
         plan = users_plan({"p0.5": {"control": 1.0, "treatment": 1.0}})
-        found["effect"] += compare(better, plan, "treatment", "success_rate").state == "better"
+        both = pair(better, plan, "treatment", ["success_rate"])
+        found["effect"] += compare(both, "success_rate").state == "better"
         lopsided = watched(rng, habits, np.full(20, 0.6))
         plan = users_plan({"p0.6": {"control": 1.0, "treatment": 1.0}})
         found["split"] += check_split(lopsided, plan).broken

@@ -1,0 +1,58 @@
+"""Pairs: one variant beside control, with the estimates that all said of the two rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from openfeature_triton.dashboard.statistics.estimates import Estimates, estimate
+from openfeature_triton.dashboard.statistics.rollups import (
+    ERROR_RATE,
+    LATENCY,
+    QUANTILES,
+    SUCCESS_RATE,
+    Cumulative,
+    Plan,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A variant and control: what was recorded of both, and the estimates of `metrics`."""
+
+    sums: Cumulative = field(repr=False)
+    plan: Plan
+    variant: str
+    metrics: tuple[str, ...]
+    estimates: Mapping[str, Estimates] = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Control and the variant."""
+        return self.plan.control, self.variant
+
+    def estimate(self, metric: str) -> Estimates:
+        """Give a metric's estimates; for a quantile those of the latency."""
+        return self.estimates[LATENCY if metric in QUANTILES else metric]
+
+
+def pair(sums: Cumulative, plan: Plan, variant: str, metrics: Sequence[str]) -> Pair:
+    """Set a variant beside control in some metrics.
+
+    The error rate is estimated with them, for guarded rates are judged by it.
+    """
+    named = [LATENCY if each in QUANTILES else each for each in metrics]
+    needed = tuple(dict.fromkeys((*named, ERROR_RATE)))
+    return Pair(sums, plan, variant, tuple(metrics), estimate(sums, needed, variant))
+
+
+def compared_metrics(sums: Cumulative, plan: Plan) -> tuple[str, ...]:
+    """Name the metrics that were recorded or are guarded, the primary one first."""
+    named = dict.fromkeys((plan.primary_metric, SUCCESS_RATE, LATENCY, *QUANTILES))
+    if plan.primary_metric == ERROR_RATE:
+        del named[SUCCESS_RATE]
+    named |= dict.fromkeys(sums.custom_metrics())
+    for guarded in reversed([each.metric for each in plan.guardrails]):
+        if guarded not in named:
+            named = {plan.primary_metric: None, guarded: None} | named
+    return tuple(named)
