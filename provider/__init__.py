@@ -9,7 +9,8 @@ The way of a request through its modules:
                phases, experiment_log, generation, evaluation_servers
     compiled   collector, evaluator, compiled_flag, guards, rule_compiler, rule_node,
                rule_variables, rule_tests, rule_logic, rule_splits
-    asked      experiments, request, language, router, catalogue, offers, candidate, forced, route
+    asked      experiments, request, language, router, catalogue, offers, candidate, forced, route,
+               placement
     resolved   triton_provider, provider_events, service_values, service, service_cache, registry,
                keyring, migration
     told       direct_hooks, stands_for, announcer, decided, telemetry, tally

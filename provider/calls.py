@@ -25,6 +25,7 @@ from openfeature_triton.provider.foreign_errors import (
     error_class,
 )
 from openfeature_triton.provider.foreign_frames import empty_client_frames
+from openfeature_triton.provider.placement import Placed
 from openfeature_triton.provider.reports import Reports
 from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.router import Router
@@ -64,19 +65,22 @@ class _Measured:
         "_cut_off",
         "_deadline",
         "_metrics",
+        "_placed",
+        "_placement",
         "_running",
         "_started_ns",
         "_timer",
         "_until",
-        "route",
         "served",
         "service",
     )
 
-    def __init__(self, route: Route, backing: Backing, deadline_s: float) -> None:
-        self.route = route
-        self.service = route.service
-        self.served = route.served
+    def __init__(self, placed: Placed, backing: Backing, deadline_s: float) -> None:
+        placement, _ = placed
+        self.service = placement.route.service
+        self.served = placement.route.served
+        self._placed = placed
+        self._placement = placement
         self._backing = backing
         self._metrics: dict[str, float] = {}
         self._deadline = self._until = Deadline(deadline_s)
@@ -84,6 +88,12 @@ class _Measured:
         self._running = False
         self._cut_off: BaseException | None = None
         self._started_ns = 0
+
+    @property
+    def route(self) -> Route:
+        """Where the request was sent at first, and why."""
+        placement, targeting_key = self._placed
+        return placement.route_of(targeting_key)
 
     @property
     def model_name(self) -> str:
@@ -111,22 +121,22 @@ class _Measured:
 
     def _known_service(self) -> Service:
         if self.service is None:
-            raise UnknownServiceError(self.route.service_id)
+            raise UnknownServiceError(self._placement.route.service_id)
         return self.service
 
     def _leave_time_for_a_fallback(self) -> None:
         """Let the first attempt take half of the time where another service could be asked."""
-        if self.route.is_assigned and self.route.service_id != self.route.own_service_id:
+        if self._placement.route.is_sent_elsewhere:
             self._until = self._deadline.half()
 
     def _fall_back(self, error: BaseException) -> bool:
         """Turn to the caller's own service if it can help; the first attempt is then over."""
-        failure = self._failure(error)
-        if failure not in ENDPOINT_FAILURES or self.service is not self.route.service:
+        failure, route = self._failure(error), self._placement.route
+        if failure not in ENDPOINT_FAILURES or self.service is not route.service:
             return False
         if not isinstance(error, Exception) and error is not self._cut_off:
             return False  # somebody else's deadline or cancelling: they want an end of it
-        own, served = self._backing.router.own_service(self.route)
+        own, served = self._backing.router.own_service(route)
         if own is None or self.service is None or own.endpoint == self.service.endpoint:
             return False
         self._leave(error)
@@ -155,9 +165,9 @@ class _Measured:
         self._running = False
         self._leave(error)
         self._judge(failure)
-        if self.route.is_experiment:
+        if self._placement.is_experiment:
             self._backing.reports.outcome(
-                self.route, self.served, latency_ms, failure, self._metrics
+                self._placed, self.served, latency_ms, failure, self._metrics
             )
         if error is not None and error is self._cut_off:
             raise self._deadline.error() from error
@@ -170,10 +180,11 @@ class _Measured:
 
     def _judge(self, failure: str) -> None:
         """Tell the assigned service's breaker how its endpoint did."""
-        if self.service is None or not self.route.is_assigned:
+        service, route = self.service, self._placement.route
+        if service is None or service is not route.service or not route.variant:
             return
-        if self.service is self.route.service and failure not in (CANCELLED, OTHER):
-            self._backing.breakers.judge(self.service, failed=failure in ENDPOINT_FAILURES)
+        if failure not in (CANCELLED, OTHER):
+            self._backing.breakers.judge(service, failed=failure in ENDPOINT_FAILURES)
 
 
 class Call(_Measured):

@@ -37,10 +37,11 @@ class Candidate:
     """An experiment, concluded or not, that may take a request: its flag, its rule without guards.
 
     `reads` says whether that rule looks at the request's task or language; `direct` gives an
-    assignment, or None for no match, where the rule is but a split of targeting keys.
+    assignment, or None for no match, where the rule is but a split of targeting keys; `forced` are
+    the assignments of those who get a variant without the split.
     """
 
-    __slots__ = ("assignments", "direct", "flag", "guarded", "reads", "run")
+    __slots__ = ("assignments", "direct", "flag", "forced", "guarded", "reads", "run")
 
     def __init__(
         self, experiment: Experiment | Shipped, flag: CompiledFlag, bucketing: str
@@ -55,6 +56,11 @@ class Candidate:
                 experiment.key, experiment.phase, variant, service_id, metadata=flag.metadata
             )
             for variant, service_id in experiment.services.items()
+        }
+        self.forced = {
+            variant: each._replace(forced=True)
+            for variant, each in self.assignments.items()
+            if flag.has_forced
         }
         split = self.guarded.split
         self.direct = None if split is None else self._direct(split, bucketing)

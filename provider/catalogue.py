@@ -153,7 +153,7 @@ def _offer(
         if type(found) is Assignment:
             flag = candidate.flag
             if flag.has_forced and flag.is_forced(attributes, targeting_key):
-                return found._replace(forced=True)
+                return candidate.forced[found.variant]
             return found
         if found is RouteReason.FLAG_ERROR:
             reason = found

@@ -7,15 +7,25 @@ each request. A tracker says by a method `track_inference` beside its `track` th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from openfeature_triton.provider.stands_for import stands_for
 
-TrackInference = Callable[
-    [tuple[str, str, str, str, str, str], float, str, Mapping[str, float], "str | None"], None
-]
-"""Takes experiment, phase, variant, served, task type and language; latency in ms, error class
-(empty for success), metrics; and the targeting key, None unless the unit is the user."""
+
+class Named(NamedTuple):
+    """Whose outcome it is; `served` differs from `variant` after a fallback."""
+
+    experiment: str
+    phase: str
+    variant: str
+    served: str
+    task_type: str
+    language: str
+
+
+TrackInference = Callable[[Named, float, str, Mapping[str, float], "str | None"], None]
+"""Takes whose outcome it is, latency in ms, error class (empty for success), metrics; and the
+targeting key, None unless the unit is the user."""
 
 _TRACK = frozenset({"track"})
 

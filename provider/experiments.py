@@ -22,7 +22,7 @@ from openfeature_triton.provider.client_modules import import_clients_of
 from openfeature_triton.provider.clients import TritonClients
 from openfeature_triton.provider.credit_token import BadTokenError, Credited, TokenSigner
 from openfeature_triton.provider.reports import Reports
-from openfeature_triton.provider.request import Asked, read_request
+from openfeature_triton.provider.request import NO_ATTRIBUTES, Asked, Attributes
 from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.router import Router
 from openfeature_triton.provider.service import Service
@@ -95,17 +95,39 @@ class Experiments:
         """Close the pooled Triton clients; asynchronous ones are closed with their event loop."""
         self.clients.close()
 
-    def route(self, task_type: str, **asked: Unpack[Asked]) -> Route:
+    def route(
+        self,
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+    ) -> Route:
         """Choose where a request goes; never raises.
 
         Args:
             task_type: `asr`, `nmt`, `tts`, `ocr`, `ner` or another.
-            asked: `service_id`, `language`, `targeting_key`, `attributes`; see `Asked`.
+            service_id: the caller's own service, where it goes if no experiment takes it.
+            language: a BCP 47 tag. Targeting sees its canonical form as `language` and its first
+                subtag as `language_primary`; a flag that names `hi` takes `hi-IN` as well.
+            targeting_key: the unit that is randomised, a request id or a user id.
+            attributes: what else the flag's targeting may look at.
         """
-        return self.router.route(read_request(task_type, **asked))
+        placement, key = self.router.place(
+            task_type, service_id, language, targeting_key, attributes
+        )
+        return placement.route_of(key)
 
     def infer(
-        self, task_type: str, *, deadline_s: float | None = None, **asked: Unpack[Asked]
+        self,
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        deadline_s: float | None = None,
     ) -> Call:
         """Route a request and measure its inference: a context manager that gives the `Call`.
 
@@ -113,15 +135,22 @@ class Experiments:
         its Triton client has not answered by `deadline_s` seconds (`OFT_DEADLINE_S`) is cut off
         by DeadlineExceededError.
         """
-        route = self.router.route(read_request(task_type, **asked))
-        return Call(route, self, deadline_s or self._deadline_s)
+        placed = self.router.place(task_type, service_id, language, targeting_key, attributes)
+        return Call(placed, self, deadline_s or self._deadline_s)
 
     def infer_async(
-        self, task_type: str, *, deadline_s: float | None = None, **asked: Unpack[Asked]
+        self,
+        task_type: str,
+        *,
+        service_id: str,
+        language: str = "",
+        targeting_key: str | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        deadline_s: float | None = None,
     ) -> AsyncCall:
         """As `infer`, for `async with`: the `AsyncCall` has the event loop's own client."""
-        route = self.router.route(read_request(task_type, **asked))
-        return AsyncCall(route, self, deadline_s or self._deadline_s)
+        placed = self.router.place(task_type, service_id, language, targeting_key, attributes)
+        return AsyncCall(placed, self, deadline_s or self._deadline_s)
 
     def call(
         self,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.provider.credit_token import Credited
+from openfeature_triton.provider.direct_tracking import Named
+from openfeature_triton.provider.placement import Placed
 from openfeature_triton.provider.request import around
-from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.tally import Tally
 
 
@@ -27,7 +28,7 @@ class Reports:
 
     def outcome(
         self,
-        route: Route,
+        placed: Placed,
         served: str,
         latency_ms: float,
         error_class: str,
@@ -35,54 +36,27 @@ class Reports:
     ) -> None:
         """Report what an inference did; never raises.
 
-        `served` differs from the route's variant after a fallback; `error_class` is empty for
-        success.
+        `served` differs from the variant after a fallback; `error_class` is empty for success.
         """
         try:
-            provider: Any = self._client.provider
+            placement, targeting_key = placed
+            named, provider = placement.named, cast("Any", self._client.provider)
+            if served is not named.served:
+                named = named._replace(served=served)
             direct = getattr(provider, "track_inference", None)
             if direct is not None:
-                named = (
-                    route.experiment,
-                    route.phase,
-                    route.variant,
-                    served,
-                    route.task_type,
-                    route.language,
-                )
-                key = route.targeting_key if route.unit == "user" else None
+                key = targeting_key if placement.is_by_user else None
                 direct(named, latency_ms, error_class, metrics, key)
             else:
-                self._track(route, served, latency_ms, error_class, metrics)
+                event = _event(named, placement.route.unit, latency_ms, error_class, metrics)
+                provider.track("inference", self._context(targeting_key), event)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("an outcome was not recorded; the request goes on")
 
-    def _track(
-        self,
-        route: Route,
-        served: str,
-        latency_ms: float,
-        error_class: str,
-        metrics: Mapping[str, float],
-    ) -> None:
-        """Report an outcome as an event, in the context that `client.track` would give it."""
-        attributes: dict[str, Any] = {
-            "experiment": route.experiment,
-            "phase": route.phase,
-            "variant": route.variant,
-            "served": served,
-            "task_type": route.task_type,
-            "language": route.language,
-            "unit": route.unit,
-            "success": not error_class,
-            "error_class": error_class,
-            "metrics": metrics,
-        }
-        context, said = EvaluationContext(route.targeting_key), around(self._client)
-        if said is not None:
-            context = said.merge(context)
-        details = TrackingEventDetails(latency_ms, attributes)
-        self._client.provider.track("inference", context, details)
+    def _context(self, targeting_key: str | None) -> EvaluationContext:
+        """The context that `client.track` would give an event."""
+        context, outer = EvaluationContext(targeting_key), around(self._client)
+        return context if outer is None else outer.merge(context)
 
     def credit(self, credited: Credited, metrics: Mapping[str, float]) -> None:
         """Report later metrics of an earlier request; raises what a foreign provider raises."""
@@ -96,3 +70,17 @@ class Reports:
             self._client.provider.track("breaker", EvaluationContext(), details)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("a breaker was not reported; the request goes on")
+
+
+def _event(
+    named: Named, unit: str, latency_ms: float, error_class: str, metrics: Mapping[str, float]
+) -> TrackingEventDetails:
+    """An outcome as an event."""
+    attributes: dict[str, Any] = {
+        **named._asdict(),
+        "unit": unit,
+        "success": not error_class,
+        "error_class": error_class,
+        "metrics": metrics,
+    }
+    return TrackingEventDetails(latency_ms, attributes)

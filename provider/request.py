@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from openfeature.api import get_evaluation_context, get_transaction_context
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from typing_extensions import Required, TypedDict
 
-from openfeature_triton.provider.language import LANGUAGE, PRIMARY, Language, read_language
+from openfeature_triton.flagd_config.frozen_dict import FrozenDict
+from openfeature_triton.provider.language import LANGUAGE, PRIMARY, read_language
 
 TASK_TYPE = "task_type"
 Attributes = Mapping[str, str | int | float | bool]
-_NONE: Attributes = MappingProxyType({})
+NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
 class Asked(TypedDict, total=False):
@@ -34,37 +36,36 @@ class Asked(TypedDict, total=False):
     attributes: Attributes
 
 
-class Request(NamedTuple):
-    """One request, its language read."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What requests of one kind have in common: all but targeting key and attributes.
+
+    `language` is its canonical tag; `attributes` are what targeting sees of both.
+    """
 
     task_type: str
+    language: str
     service_id: str
-    language: Language
-    targeting_key: str | None
     attributes: Attributes
 
-    def context(self, around: EvaluationContext | None) -> EvaluationContext:
-        """What targeting and hooks see: the request's own before what is said around it."""
-        tag, primary = self.language
-        says: dict[str, Any] = {TASK_TYPE: self.task_type, LANGUAGE: tag}
-        if primary:
-            says[PRIMARY] = primary
-        attributes = {**self.attributes, **says} if self.attributes else says
-        context = EvaluationContext(self.targeting_key, attributes)
-        return context if around is None else around.merge(context)
+
+@lru_cache(maxsize=4096)
+def kind_of(task_type: str, language: str, service_id: str) -> Kind:
+    """Read the language; the same object for the same kind."""
+    tag, primary = read_language(language)
+    attributes = {TASK_TYPE: task_type, LANGUAGE: tag}
+    if primary:
+        attributes[PRIMARY] = primary
+    return Kind(task_type, tag, service_id, FrozenDict(attributes))
 
 
-def read_request(
-    task_type: str,
-    *,
-    service_id: str,
-    language: str = "",
-    targeting_key: str | None = None,
-    attributes: Attributes = _NONE,
-) -> Request:
-    """Read what was `Asked`; a language that is no text is none."""
-    seen = read_language(language if isinstance(language, str) else "")
-    return Request(task_type, service_id, seen, targeting_key, attributes)
+def context_of(
+    client: OpenFeatureClient, kind: Kind, targeting_key: str | None, attributes: Attributes
+) -> EvaluationContext:
+    """What targeting and hooks see: the request's own before what is said around it."""
+    own = {**attributes, **kind.attributes} if attributes else kind.attributes
+    context, outer = EvaluationContext(targeting_key, own), around(client)
+    return context if outer is None else outer.merge(context)
 
 
 def around(client: OpenFeatureClient) -> EvaluationContext | None:

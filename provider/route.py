@@ -58,6 +58,11 @@ class Route(NamedTuple):
         return bool(self.variant)
 
     @property
+    def is_sent_elsewhere(self) -> bool:
+        """Whether a flag sends the request to another service than its caller's own."""
+        return bool(self.variant) and self.service_id != self.own_service_id
+
+    @property
     def is_experiment(self) -> bool:
         """Whether the request is in an experiment: assigned, and its outcome counts."""
         counts = self.reason is _EXPERIMENT or self.reason is _ENDPOINT_FAILING

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider.announcer import Announcer
 from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.candidate import Assignment
-from openfeature_triton.provider.request import Request, around
+from openfeature_triton.provider.direct_hooks import Listener, Told
+from openfeature_triton.provider.placement import Placed, Placement, place
+from openfeature_triton.provider.request import Attributes, Kind, context_of, kind_of
 from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
 
-# Looking a member up in its enum, hashing it, or asking whether something is one, takes longer than
-# these comparisons.
+# Looking a member up in its enum takes longer than these comparisons.
 _NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
-_EXPERIMENT, _FORCED = RouteReason.EXPERIMENT, RouteReason.FORCED
-_CONCLUDED = RouteReason.CONCLUDED
+
+_MOST_KNOWN = 4096
+
+
+class _Assigned(NamedTuple):
+    """What an assignment comes to, as long as its service and the hooks stay the same.
+
+    `service` is the registry's; `refusal` why requests go home all the same, if they do;
+    `listeners` hear of each request.
+    """
+
+    assignment: Assignment
+    service: Service | None
+    hooks: Told
+    listeners: tuple[Listener, ...]
+    refusal: RouteReason | None
+    placement: Placement
 
 
 class Router:
@@ -43,20 +61,32 @@ class Router:
     ) -> None:
         self.enabled = True
         self._client = client
-        self._own = own
+        self._own = dict(own)
         self._breakers = breakers
         self._tally = tally
         self._announcer = Announcer(client, tally)
+        self._assigned: dict[tuple[Kind, int], _Assigned] = {}
+        self._at_home: dict[tuple[Kind, str], Placement] = {}
 
-    def route(self, request: Request) -> Route:
-        """Choose where a request goes; never raises."""
+    def place(
+        self,
+        task_type: str,
+        service_id: str,
+        language: str,
+        targeting_key: str | None,
+        attributes: Attributes,
+    ) -> Placed:
+        """Find where a request goes; never raises."""
         try:
-            route = self._route(request)
+            text = language if isinstance(language, str) else ""  # what is no text is none
+            kind = kind_of(task_type, text, service_id)
+            placed = self._place(kind, targeting_key, attributes)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("an experiment could not be evaluated; own service used")
-            route = self._own_route(request, RouteReason.FLAG_ERROR)
-        self._tally.count(route.reason._value_)  # without the property's detour
-        return route
+            kind, own = Kind(task_type, "", service_id, {}), self._service(service_id)
+            placed = place(_home_route(kind, own, RouteReason.FLAG_ERROR)), targeting_key
+        self._tally.count(placed[0].route.reason._value_)  # without the property's detour
+        return placed
 
     def own_service(self, route: Route) -> tuple[Service | None, str]:
         """The caller's own service, and the variant that it is (`own` if it is none)."""
@@ -68,25 +98,22 @@ class Router:
         provider = self._client.provider
         return provider.counts() if isinstance(provider, TritonProvider) else {}
 
-    def _route(self, request: Request) -> Route:
+    def _place(self, kind: Kind, targeting_key: str | None, attributes: Attributes) -> Placed:
         provider = self._provider()
         if not isinstance(provider, TritonProvider):
-            return self._own_route(request, provider)
-        context = request.context(around(self._client))
-        key = context.targeting_key
-        started_ns = perf_counter_ns()
-        found = provider.assign(request.task_type, request.language.tag, key, context.attributes)
+            return self._home(kind, provider), targeting_key
+        context = context_of(self._client, kind, targeting_key, attributes)
+        key, started_ns = context.targeting_key, perf_counter_ns()
+        found = provider.assign(kind.task_type, kind.language, key, context.attributes)
         if not key and (not isinstance(found, Assignment) or found.phase):
-            return self._own_route(request, RouteReason.NO_TARGETING_KEY)
+            found = RouteReason.NO_TARGETING_KEY
         if not isinstance(found, Assignment):
-            return self._own_route(request, found)
-        service = provider.services.get(found.service_id)
-        heard = self._announcer.announce(provider, found, service, context, started_ns)
-        if heard is not None and heard.service_id != found.service_id:
-            service = provider.services.get(heard.service_id)  # a hook wanted another context
-        if heard is None or service is None:
-            return self._own_route(request, _refusal(service))
-        return self._experiment_route(request, key, heard, service)
+            return self._home(kind, found), targeting_key
+        placement = self._announced(provider, kind, found, context, started_ns)
+        service = placement.route.service
+        if placement.may_rest and service is not None and not self._breakers.allows(service):
+            placement = self._past(placement.route)
+        return placement, key
 
     def _provider(self) -> TritonProvider | RouteReason:
         """The provider that assigns, or the reason why none does."""
@@ -97,49 +124,112 @@ class Router:
             return RouteReason.NOT_READY
         return provider
 
-    def _experiment_route(
+    def _announced(
         self,
-        request: Request,
-        targeting_key: str | None,
-        assignment: Assignment,
+        provider: TritonProvider,
+        kind: Kind,
+        found: Assignment,
+        context: EvaluationContext,
+        started_ns: int,
+    ) -> Placement:
+        """Where an assignment leads, once the hooks have heard of it."""
+        service, of_provider = (
+            provider.services.get(found.service_id),
+            provider.get_provider_hooks(),
+        )
+        hooks = self._announcer.direct(of_provider)
+        if hooks is None:
+            heard = self._announcer.by_sdk(provider, of_provider, found, service, context)
+            return self._heard(provider, kind, found, service, heard)
+        known = self._assigned.get((kind, id(found)))
+        if (
+            known is None
+            or known.assignment is not found
+            or known.service is not service
+            or known.hooks is not hooks
+        ):
+            known = self._work_out(provider, kind, found, service, hooks)
+        self._announcer.tell(known.listeners, context, (perf_counter_ns() - started_ns) / 1e3)
+        if known.refusal is not None:
+            return self._home(kind, known.refusal)
+        return known.placement
+
+    def _work_out(
+        self,
+        provider: TritonProvider,
+        kind: Kind,
+        found: Assignment,
         service: Service | None,
-    ) -> Route:
-        """Route to the assigned variant's service, or past it while its breaker is open."""
+        hooks: Told,
+    ) -> _Assigned:
+        """What an assignment comes to, remembered for the requests that follow."""
+        listeners, is_usable = self._announcer.listeners(provider, found, service, hooks)
+        refusal = None if is_usable else _refusal(service)
+        placement = self._variant_placement(kind, found, service)
+        known = _Assigned(found, service, hooks, listeners, refusal, placement)
+        if len(self._assigned) >= _MOST_KNOWN:
+            self._assigned.clear()  # the language comes from outside, and documents change
+        self._assigned[kind, id(found)] = known
+        return known
+
+    def _heard(
+        self,
+        provider: TritonProvider,
+        kind: Kind,
+        found: Assignment,
+        service: Service | None,
+        heard: Assignment | None,
+    ) -> Placement:
+        """Where leads what hooks of the SDK have left of an assignment, if anything."""
+        if heard is not None and heard.service_id != found.service_id:
+            service = provider.services.get(heard.service_id)  # a hook wanted another context
+        if heard is None or service is None:
+            return self._home(kind, _refusal(service))
+        return self._variant_placement(kind, heard, service)
+
+    def _variant_placement(
+        self, kind: Kind, assignment: Assignment, service: Service | None
+    ) -> Placement:
         experiment, phase, variant, service_id, forced, metadata = assignment
-        served, reason = variant, _EXPERIMENT if phase else _CONCLUDED
-        if forced:
-            reason = _FORCED
-        service = self._own.get(service_id, service)
-        is_other = service_id != request.service_id and not forced
-        if is_other and service is not None and not self._breakers.allows(service):
-            service_id, reason = request.service_id, RouteReason.ENDPOINT_FAILING
-            service = self._service(service_id)
-            served = self._own_variant(experiment, service_id)
-        return Route(  # by position: names take as long again
-            request.task_type,
-            request.language.tag,
-            targeting_key,
-            service_id,
-            service,
-            reason,
-            request.service_id,
-            experiment,
-            phase,
-            variant,
-            served,
-            str(metadata.get("unit", "request")),
+        reason = RouteReason.EXPERIMENT if phase else RouteReason.CONCLUDED
+        route = Route(
+            task_type=kind.task_type,
+            language=kind.language,
+            targeting_key=None,
+            service_id=service_id,
+            service=self._own.get(service_id, service),
+            reason=RouteReason.FORCED if forced else reason,
+            own_service_id=kind.service_id,
+            experiment=experiment,
+            phase=phase,
+            variant=variant,
+            served=variant,
+            unit=str(metadata.get("unit", "request")),
+        )
+        return place(route)
+
+    def _past(self, route: Route) -> Placement:
+        """The way past an assigned service that is left alone."""
+        service, served = self.own_service(route)
+        return place(
+            route._replace(
+                service_id=route.own_service_id,
+                service=service,
+                served=served,
+                reason=RouteReason.ENDPOINT_FAILING,
+            )
         )
 
-    def _own_route(self, request: Request, reason: RouteReason) -> Route:
-        return Route(
-            task_type=request.task_type,
-            language=request.language.tag,
-            targeting_key=request.targeting_key,
-            service_id=request.service_id,
-            service=self._service(request.service_id),
-            reason=reason,
-            own_service_id=request.service_id,
-        )
+    def _home(self, kind: Kind, reason: RouteReason) -> Placement:
+        """The way to the caller's own service."""
+        service, key = self._service(kind.service_id), (kind, reason._value_)
+        known = self._at_home.get(key)
+        if known is None or known.route.service is not service:
+            known = place(_home_route(kind, service, reason))
+            if len(self._at_home) >= _MOST_KNOWN:
+                self._at_home.clear()  # the language comes from outside
+            self._at_home[key] = known
+        return known
 
     def _own_variant(self, experiment: str, service_id: str) -> str:
         """The variant that a caller's own service is in an experiment; `own` if it is none."""
@@ -159,6 +249,18 @@ class Router:
             self._tally.trouble("a service could not be looked up")
             return None
         return service
+
+
+def _home_route(kind: Kind, service: Service | None, reason: RouteReason) -> Route:
+    return Route(
+        task_type=kind.task_type,
+        language=kind.language,
+        targeting_key=None,
+        service_id=kind.service_id,
+        service=service,
+        reason=reason,
+        own_service_id=kind.service_id,
+    )
 
 
 def _refusal(service: Service | None) -> RouteReason:

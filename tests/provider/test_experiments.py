@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from openfeature import api
@@ -215,6 +216,42 @@ def test_route_never_raises(connect: Callable[..., Experiments]) -> None:
     experiments = connect(example("asr"), Raising())
     route = experiments.route("asr", language="en-US", targeting_key="r", service_id=OWN)
     assert (route.service_id, route.is_experiment) == (OWN, False)
+
+
+class Hostile:
+    """What nobody can look at."""
+
+    def _raise(self, *_: object) -> NoReturn:
+        raise RuntimeError("hands off")
+
+    __eq__ = __ne__ = __hash__ = __bool__ = __str__ = __repr__ = __len__ = __iter__ = _raise
+
+
+@pytest.mark.parametrize("named", ["task_type", "language", "targeting_key", "attributes"])
+@pytest.mark.parametrize(
+    "value", [["hi"], {"hi": []}, Hostile(), "\ud800", "x\0" * 999, 10**400, math.nan, b"r", None]
+)
+def test_odd_arguments_fail_no_request(
+    connect: Callable[..., Experiments], named: str, value: Any
+) -> None:
+    """Whatever a service hands over, its request has a service to go to, and an end."""
+    experiments = connect(example("asr"))
+    asked = {"task_type": "asr", **ASKED, named: value}
+    for _ in range(2):
+        with experiments.infer(**asked) as call:
+            assert call.model_name in SERVICES
+            call.record(output_characters=1)
+        assert experiments.route(**asked).service in SERVICES.values()
+
+
+@pytest.mark.parametrize("value", [["hi"], Hostile(), "\ud800", 10**400, None])
+def test_an_odd_own_service_is_an_unknown_one(
+    connect: Callable[..., Experiments], value: Any
+) -> None:
+    """It leads nowhere, and whoever is in an experiment does not need it."""
+    experiments = connect(example("asr"))
+    route = experiments.route("asr", **{**ASKED, "service_id": value, "language": "fr"})
+    assert (route.service, route.is_experiment) == (None, False)
 
 
 def outcomes(events: list[Event]) -> list[TrackingEventDetails]:

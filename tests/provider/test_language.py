@@ -15,7 +15,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from openfeature_triton.provider import Experiments, RouteReason
 from openfeature_triton.provider.language import read_language
-from openfeature_triton.provider.request import read_request
+from openfeature_triton.provider.request import context_of, kind_of
 from tests.provider.test_experiments import OWN, connect, events, write_flags
 
 __all__ = ["connect", "events"]  # fixtures
@@ -51,9 +51,9 @@ def test_reading_is_idempotent(text: str) -> None:
 
 def test_targeting_sees_tag_and_primary_subtag() -> None:
     """Beside what the service says, whose own mapping is left alone."""
-    attributes = {"more": 1, "language": "overridden"}
-    asked: Any = {"service_id": OWN, "targeting_key": "r", "attributes": attributes}
-    seen = read_request("asr", language="hi_in", **asked).context(None)
+    attributes: Any = {"more": 1, "language": "overridden"}
+    kind = kind_of("asr", "hi_in", OWN)
+    seen = context_of(api.get_client(), kind, "r", attributes)
     assert seen.targeting_key == "r"
     assert seen.attributes == {
         "task_type": "asr",
@@ -62,8 +62,6 @@ def test_targeting_sees_tag_and_primary_subtag() -> None:
         "more": 1,
     }
     assert attributes == {"more": 1, "language": "overridden"}
-    odd: Any = ["hi"]
-    assert read_request("asr", language=odd, **asked).context(None).attributes["language"] == ""
 
 
 def targeting(condition: dict[str, Any]) -> dict[str, Any]:
