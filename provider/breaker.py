@@ -30,6 +30,8 @@ class Breakers:
             of which nothing is heard is followed by another after the same time.
         clock_s: a monotonic clock.
         on_change: is told the service's id, and whether its breaker is now `open` or `closed`.
+
+    `failing` is empty where none has failed since it last answered: then there is nothing to ask.
     """
 
     def __init__(
@@ -44,12 +46,12 @@ class Breakers:
         self._clock_s = clock_s
         self._on_change = on_change
         self._lock = ForkLock()
-        self._failing: dict[Key, _Breaker] = {}
+        self.failing: dict[Key, _Breaker] = {}
         self._opened = 0
 
     def allows(self, service: Service) -> bool:
         """Whether a request may go to a service; the one that probes is told so too."""
-        breaker = self._failing.get((service.service_id, service.url))
+        breaker = self.failing.get((service.service_id, service.url))
         if breaker is None or breaker.state == CLOSED:
             return True
         with self._lock:
@@ -57,12 +59,12 @@ class Breakers:
 
     def judge(self, service: Service, *, failed: bool) -> None:
         """Take note of how an endpoint did."""
-        if not failed and not (self._failing and self._has_failed(service.service_id)):
+        if not failed and not (self.failing and self._has_failed(service.service_id)):
             return
         key = (service.service_id, service.url)
         with self._lock:
             if failed:
-                changed = self._fail(self._failing.setdefault(key, _Breaker()))
+                changed = self._fail(self.failing.setdefault(key, _Breaker()))
             else:
                 changed = self._forget(service.service_id)
         if changed:
@@ -81,7 +83,7 @@ class Breakers:
         with self._lock:
             return {
                 service_id: breaker.state
-                for (service_id, _), breaker in self._failing.items()
+                for (service_id, _), breaker in self.failing.items()
                 if breaker.state != CLOSED
             }
 
@@ -91,7 +93,7 @@ class Breakers:
         return self._opened
 
     def _has_failed(self, service_id: str) -> bool:
-        return any(key[0] == service_id for key in tuple(self._failing))  # a copy: no lock is held
+        return any(key[0] == service_id for key in tuple(self.failing))  # a copy: no lock is held
 
     def _admit(self, breaker: _Breaker) -> bool:
         now_s = self._clock_s()
@@ -103,8 +105,8 @@ class Breakers:
 
     def _forget(self, service_id: str) -> bool:
         """Forget a service's failures, those at endpoints it had before too; says if one rested."""
-        known = [key for key in self._failing if key[0] == service_id]
-        states = [self._failing.pop(key).state for key in known]
+        known = [key for key in self.failing if key[0] == service_id]
+        states = [self.failing.pop(key).state for key in known]
         return any(state != CLOSED for state in states)
 
     def _fail(self, breaker: _Breaker) -> bool:

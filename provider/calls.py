@@ -158,13 +158,19 @@ class _Measured:
     def _abandon(self) -> None:
         """Let go of what may have been left in the middle of an answer."""
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(
+        self,
+        _: type[BaseException] | None,
+        error: BaseException | None,
+        __: TracebackType | None,
+    ) -> None:
         """Record the outcome; raise DeadlineExceededError in the place of the timer's own end."""
         latency_ms = (perf_counter_ns() - self._started_ns) / 1e6
         failure = "" if error is None else self._failure(error)
         self._running = False
         self._leave(error)
-        self._judge(failure)
+        if failure or self._backing.breakers.failing:
+            self._judge(failure)
         if self._placement.is_experiment:
             self._backing.reports.outcome(
                 self._placed, self.served, latency_ms, failure, self._metrics
@@ -202,8 +208,7 @@ class Call(_Measured):
         From here to the end of the block the deadline is enforced, in this thread. Raises
         UnknownServiceError where the caller's own service is not in the registry.
         """
-        service = self._known_service()
-        clients = self._backing.clients
+        service, clients = self.service or self._known_service(), self._backing.clients
         if service.protocol == "grpc":
             return clients.bounded_grpc(service, self._until)
         client = clients.http(service)
@@ -216,13 +221,7 @@ class Call(_Measured):
         self._started_ns = perf_counter_ns()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(error)
+    __exit__ = _Measured._end
 
     def run(self, fn: Callable[[Call], T]) -> T:
         """Give what `fn` gives on the assigned service, or else on the caller's own."""
@@ -265,7 +264,7 @@ class AsyncCall(_Measured):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end(error)
+        self._end(kind, error, traceback)
 
     async def run(self, fn: Callable[[AsyncCall], Awaitable[T]]) -> T:
         """Give what `fn` gives on the assigned service, or else on the caller's own."""

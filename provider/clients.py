@@ -55,7 +55,8 @@ class TritonClients:
 
     def timer(self, deadline: Deadline) -> HubTimer:
         """Cut off what this thread waits for through its HTTP clients, at a deadline."""
-        return self._clients_of_this_thread().timers.start(deadline)
+        mine = self._of_thread.clients or self._clients_of_this_thread()
+        return mine.timers.start(deadline)
 
     def grpc(self, service: Service) -> Any:
         """Give the `tritonclient.grpc.InferenceServerClient` that all threads share.

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.provider import ProviderStatus
 
 from openfeature_triton.provider.announcer import Announcer
 from openfeature_triton.provider.breaker import Breakers
@@ -20,9 +19,6 @@ from openfeature_triton.provider.route import OWN, Route, RouteReason
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
-
-# Looking a member up in its enum takes longer than these comparisons.
-_NOT_READY, _FATAL = ProviderStatus.NOT_READY, ProviderStatus.FATAL
 
 _MOST_KNOWN = 4096
 
@@ -99,9 +95,11 @@ class Router:
         return provider.counts() if isinstance(provider, TritonProvider) else {}
 
     def _place(self, kind: Kind, targeting_key: str | None, attributes: Attributes) -> Placed:
-        provider = self._provider()
+        provider = self._client.provider
+        if not self.enabled:
+            return self._home(kind, RouteReason.SWITCHED_OFF), targeting_key
         if not isinstance(provider, TritonProvider):
-            return self._home(kind, provider), targeting_key
+            return self._home(kind, RouteReason.NOT_READY), targeting_key
         context = context_of(self._client, kind, targeting_key, attributes)
         key, started_ns = context.targeting_key, perf_counter_ns()
         found = provider.assign(kind.task_type, kind.language, key, context.attributes)
@@ -110,19 +108,9 @@ class Router:
         if not isinstance(found, Assignment):
             return self._home(kind, found), targeting_key
         placement = self._announced(provider, kind, found, context, started_ns)
-        service = placement.route.service
-        if placement.may_rest and service is not None and not self._breakers.allows(service):
-            placement = self._past(placement.route)
+        if self._breakers.failing and placement.may_rest:
+            placement = self._past_open_breaker(placement)
         return placement, key
-
-    def _provider(self) -> TritonProvider | RouteReason:
-        """The provider that assigns, or the reason why none does."""
-        if not self.enabled:
-            return RouteReason.SWITCHED_OFF
-        provider, status = self._client.provider, self._client.get_provider_status()
-        if not isinstance(provider, TritonProvider) or status is _NOT_READY or status is _FATAL:
-            return RouteReason.NOT_READY
-        return provider
 
     def _announced(
         self,
@@ -208,8 +196,11 @@ class Router:
         )
         return place(route)
 
-    def _past(self, route: Route) -> Placement:
-        """The way past an assigned service that is left alone."""
+    def _past_open_breaker(self, placement: Placement) -> Placement:
+        """The way past an assigned service if that is left alone."""
+        route = placement.route
+        if route.service is None or self._breakers.allows(route.service):
+            return placement
         service, served = self.own_service(route)
         return place(
             route._replace(

@@ -24,14 +24,14 @@ VARIANT_ID = "ab_test.variant_id"
 VARIANT_NAME = "ab_test.variant_name"
 
 
-def telemetry_hooks(provider: Metadata, tally: Tally) -> list[TelemetryHook]:
-    """The hooks that a provider brings: one where OpenTelemetry is installed, else none."""
+def telemetry_hook(provider: Metadata, tally: Tally) -> TelemetryHook | None:
+    """The hook that a provider brings where OpenTelemetry is installed."""
     try:
         if find_spec("opentelemetry.trace") is None:
-            return []
+            return None
     except ImportError:  # the parent package is not there
-        return []
-    return [TelemetryHook(import_module("opentelemetry.trace"), provider, tally)]
+        return None
+    return TelemetryHook(import_module("opentelemetry.trace"), provider, tally)
 
 
 class TelemetryHook(Hook):

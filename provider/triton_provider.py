@@ -42,7 +42,7 @@ from openfeature_triton.provider.service_cache import ServiceCache
 from openfeature_triton.provider.service_values import Services, ServiceValues
 from openfeature_triton.provider.settings import ProviderSettings
 from openfeature_triton.provider.tally import Tally
-from openfeature_triton.provider.telemetry import telemetry_hooks
+from openfeature_triton.provider.telemetry import telemetry_hook
 
 _log = logging.getLogger(__name__)
 _NO_CONTEXT = EvaluationContext()
@@ -94,7 +94,7 @@ class TritonProvider(AbstractProvider):
         self._values = ServiceValues()
         self._metadata = Metadata("openfeature-triton")
         self._tally = Tally(_log)
-        self._hooks = telemetry_hooks(self._metadata, self._tally)
+        self._telemetry = telemetry_hook(self._metadata, self._tally)
 
     @classmethod
     def open(
@@ -182,7 +182,10 @@ class TritonProvider(AbstractProvider):
 
         Telemetry's only where a span records.
         """
-        hooks: list[Hook] = [hook for hook in self._hooks if hook.is_wanted()]
+        telemetry = self._telemetry
+        hooks: list[Hook] = []
+        if telemetry is not None and telemetry.is_wanted():
+            hooks.append(telemetry)
         return hooks if self._other is None else [*self._other.hooks(), *hooks]
 
     @property
