@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any
 
 from openfeature_triton.dashboard.histograms import merge
-from openfeature_triton.dashboard.store import Evaluations, Seen, Totals, Traffic, place
+from openfeature_triton.dashboard.store import PHASES, SEEN, SEEN_TAGS, TAGS, Query, Seen, Totals
 
-T = TypeVar("T")
-
-
-def totals(parts: Iterable[Iterable[Totals]]) -> tuple[Totals, ...]:
-    """Add up totals of the same group and slice of time."""
-    return _added(
-        parts,
-        lambda t: (t.phase, t.variant, t.served, t.task_type, t.language, t.start_ns),
-        _both_totals,
-    )
+_GROUP = attrgetter(*TAGS, "start_ns")
+_PLACE = attrgetter(*SEEN_TAGS)
 
 
-def seen(parts: Iterable[Iterable[Seen]]) -> tuple[Seen, ...]:
-    """Add up when a variant had traffic in a phase."""
-    return _added(parts, place, _both_seen)
-
-
-def traffic(parts: Iterable[Iterable[Traffic]]) -> tuple[Traffic, ...]:
-    """Add up the traffic of a variant in a phase."""
-    return _added(parts, place, _both_traffics)
-
-
-def evaluations(parts: Iterable[Iterable[Evaluations]]) -> tuple[Evaluations, ...]:
-    """Add up evaluations with the same result."""
-    return _added(
-        parts, lambda e: (e.experiment, e.variant, e.reason, e.error_code), _both_evaluations
-    )
+def add(query: Query, parts: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Add up the parts of what a query asks for; phases are not parted."""
+    if query.what == PHASES or len(parts) == 1:
+        return tuple(each for part in parts for each in part)
+    if query.what == SEEN:
+        return _added(parts, _PLACE, _both_seen)
+    return _added(parts, _GROUP, _both_totals)
 
 
 def fields(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
@@ -45,9 +30,9 @@ def fields(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
 
 
 def _added(
-    parts: Iterable[Iterable[T]], key: Callable[[T], tuple[Any, ...]], both: Callable[[T, T], T]
-) -> tuple[T, ...]:
-    groups: dict[tuple[Any, ...], list[T]] = {}
+    parts: Iterable[Iterable[Any]], key: Callable[[Any], Any], both: Callable[[Any, Any], Any]
+) -> tuple[Any, ...]:
+    groups: dict[Any, list[Any]] = {}
     for part in parts:
         for each in part:
             groups.setdefault(key(each), []).append(each)
@@ -62,23 +47,3 @@ def _both_totals(a: Totals, b: Totals) -> Totals:
 
 def _both_seen(a: Seen, b: Seen) -> Seen:
     return replace(a, first_ns=min(a.first_ns, b.first_ns), last_ns=max(a.last_ns, b.last_ns))
-
-
-def _both_traffics(a: Traffic, b: Traffic) -> Traffic:
-    return replace(
-        a,
-        exposures=a.exposures + b.exposures,
-        requests=a.requests + b.requests,
-        errors=a.errors + b.errors,
-        first_ns=min(a.first_ns, b.first_ns),
-        last_ns=max(a.last_ns, b.last_ns),
-    )
-
-
-def _both_evaluations(a: Evaluations, b: Evaluations) -> Evaluations:
-    return replace(
-        a,
-        count=a.count + b.count,
-        errors=a.errors + b.errors,
-        duration_us_sum=a.duration_us_sum + b.duration_us_sum,
-    )

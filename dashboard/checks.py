@@ -7,6 +7,7 @@ from contextlib import closing
 
 from openfeature_triton.dashboard.open_store import open_store
 from openfeature_triton.dashboard.settings import DashboardSettings
+from openfeature_triton.dashboard.store import SEEN, Query
 from openfeature_triton.hooks import MissingStoreError, StoreError
 
 
@@ -15,7 +16,7 @@ def reading() -> list[tuple[str, str, str]]:
     try:
         with closing(open_store(DashboardSettings())) as store:
             began_s = time.monotonic()
-            experiments = {each.experiment for each in store.seen()}
+            experiments = {each.experiment for each in store.read(Query(SEEN))[0]}
             took_ms = (time.monotonic() - began_s) * 1000
     except MissingStoreError as error:
         return [("warning", f"{error.store}: {error.problem}", error.advice)]

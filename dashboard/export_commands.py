@@ -83,7 +83,7 @@ def _make(settings: DashboardSettings, key: str, kind: str, phase: str, *, has_s
     from openfeature_triton.dashboard.json_form import as_json
     from openfeature_triton.dashboard.open_store import influx_url, open_store
     from openfeature_triton.dashboard.pages import Pages
-    from openfeature_triton.dashboard.periods import Query, as_csv, read_periods
+    from openfeature_triton.dashboard.periods import PeriodQuery, as_csv, read_periods
     from openfeature_triton.hooks.settings import InfluxSettings
 
     store = open_store(settings, InfluxSettings(url=influx_url(settings)) if has_store else None)
@@ -97,7 +97,7 @@ def _make(settings: DashboardSettings, key: str, kind: str, phase: str, *, has_s
                 f"there is no experiment {key!r}; the dashboard's list names them all"
             )
         if kind == "csv":
-            return as_csv(key, read_periods(store, key, Query()))
+            return as_csv(key, read_periods(store, key, PeriodQuery()))
         return json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
     finally:
         store.close()

@@ -11,7 +11,15 @@ from openfeature_triton.dashboard.definitions import Definition, Flags, define
 from openfeature_triton.dashboard.phases import Split, moment, phase_lines
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.statistics.verdict import BROKEN, END, REVIEW, SHIP, STOP
-from openfeature_triton.dashboard.store import Phase, Store, Traffic
+from openfeature_triton.dashboard.store import (
+    PHASES,
+    Phase,
+    Query,
+    Store,
+    Traffic,
+    traffic_of,
+    traffic_queries,
+)
 from openfeature_triton.dashboard.verdicts import Verdicts
 
 P = TypeVar("P", Phase, Traffic)
@@ -41,8 +49,9 @@ def list_experiments(
     store: Store, flags: Flags, now: datetime, verdicts: Verdicts
 ) -> tuple[Line, ...]:
     """Give all experiments of the store and of the flag file; what needs attention comes first."""
-    traffic = _by_experiment(store.traffic())
-    phases = _by_experiment(store.phases())
+    seen, counts, every = store.read(*traffic_queries(), Query(PHASES))
+    traffic = _by_experiment(traffic_of(seen, counts))
+    phases = _by_experiment(every)
     lines = []
     for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic)):
         own_phases, own = phases.get(key, ()), traffic.get(key, ())

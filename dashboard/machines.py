@@ -10,9 +10,9 @@ from openfeature_triton.dashboard.exposition import exposition
 from openfeature_triton.dashboard.formats import file_name
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.json_form import as_json
-from openfeature_triton.dashboard.periods import Period, Query, as_csv, read_periods
+from openfeature_triton.dashboard.periods import Period, PeriodQuery, as_csv, read_periods
 from openfeature_triton.dashboard.settings import DashboardSettings
-from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.store import PHASES, SEEN, Query, Store, read_traffic
 
 
 class Machines:
@@ -40,14 +40,14 @@ class Machines:
     def prometheus(self) -> Response:
         """Give all experiments' counters in Prometheus's text format."""
         return Response(
-            exposition(self._store.traffic(), self._own()),
+            exposition(read_traffic(self._store), self._own()),
             content_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
     def _own(self) -> dict[str, float]:
         return {f"{name}_total": count for name, count in self._intake.stats().items()}
 
-    def _read(self, key: str) -> tuple[Query, tuple[Period, ...]]:
+    def _read(self, key: str) -> tuple[PeriodQuery, tuple[Period, ...]]:
         query = _query()
         if not self._knows(key):
             abort(404, f"no experiment {key!r}")
@@ -56,17 +56,17 @@ class Machines:
     def _knows(self, key: str) -> bool:
         flags = read_flags(self._settings.flags, self._settings.bucketing)
         in_file = flags.experiments is not None and key in flags.experiments
-        return in_file or bool(self._store.seen(key) or self._store.phases(key))
+        return in_file or any(self._store.read(Query(SEEN, key), Query(PHASES, key)))
 
 
-def _query() -> Query:
+def _query() -> PeriodQuery:
     """Read the request's query; 400 says which part of it is wrong, and how."""
     given = request.args.to_dict(flat=False)
     twice = next((name for name, values in given.items() if len(values) > 1), None)
     if twice is not None:
         abort(400, f"{twice}: give it once")
     try:
-        return Query.model_validate({name: values[0] for name, values in given.items()})
+        return PeriodQuery.model_validate({name: values[0] for name, values in given.items()})
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         name = str(next(iter(first["loc"]), "query"))

@@ -14,7 +14,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.phases import moment
-from openfeature_triton.dashboard.store import STEP_NS, Step, Store, Totals, counts_and_latencies
+from openfeature_triton.dashboard.store import (
+    SEEN,
+    STEP_NS,
+    Query,
+    Step,
+    Store,
+    Totals,
+    counts_and_latencies,
+)
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.hooks import schema
 
@@ -46,7 +54,7 @@ def _date_or_time(value: object) -> object:
 Time = Annotated[datetime | date, BeforeValidator(_date_or_time)]
 
 
-class Query(BaseModel):
+class PeriodQuery(BaseModel):
     """What to read of an experiment; times without an offset are of UTC.
 
     A date as `end` means the end of that day. Times are widened to whole hours, the narrowest
@@ -63,7 +71,7 @@ class Query(BaseModel):
     by: By = Field(default="day", description="one line per day, per hour, or one in all")
 
     @model_validator(mode="after")
-    def _is_no_empty_time(self) -> Query:
+    def _is_no_empty_time(self) -> PeriodQuery:
         start_ns, end_ns = self.range_ns()
         if start_ns is not None and end_ns is not None and start_ns >= end_ns:
             raise ValueError("start must lie before end")
@@ -92,7 +100,7 @@ class Period:
     numbers: Numbers
 
 
-def read_periods(store: Store, experiment: str, query: Query) -> tuple[Period, ...]:
+def read_periods(store: Store, experiment: str, query: PeriodQuery) -> tuple[Period, ...]:
     """Read an experiment's numbers, the oldest first, then by variant; () where nothing came."""
     if query.by == "total":
         return _in_all(store, experiment, query)
@@ -106,10 +114,10 @@ def read_periods(store: Store, experiment: str, query: Query) -> tuple[Period, .
     )
 
 
-def _in_all(store: Store, experiment: str, query: Query) -> tuple[Period, ...]:
+def _in_all(store: Store, experiment: str, query: PeriodQuery) -> tuple[Period, ...]:
     """Days are summed, for they may be merged; first and last hour come from when it was seen."""
     start_ns, end_ns = query.range_ns()
-    seen = store.seen(experiment, start_ns=start_ns, end_ns=end_ns)
+    (seen,) = store.read(Query(SEEN, experiment, start_ns=start_ns, end_ns=end_ns))
     groups = summary.group(_read(store, experiment, query, "day"), lambda each: each.variant)
     periods = []
     for variant, members in groups.items():
@@ -122,7 +130,7 @@ def _in_all(store: Store, experiment: str, query: Query) -> tuple[Period, ...]:
     return tuple(sorted(periods, key=lambda each: (each.start, each.variant)))
 
 
-def _read(store: Store, experiment: str, query: Query, step: Step) -> list[Totals]:
+def _read(store: Store, experiment: str, query: PeriodQuery, step: Step) -> list[Totals]:
     start_ns, end_ns = query.range_ns()
     found = counts_and_latencies(store, experiment, step=step, start_ns=start_ns, end_ns=end_ns)
     return [each for each in found if query.variant in (None, each.variant)]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from openfeature_triton.dashboard.definitions import Flags
 from openfeature_triton.dashboard.processes import Process, processes
-from openfeature_triton.dashboard.store import Evaluations, Store
+from openfeature_triton.dashboard.store import Evaluations, Store, read_evaluations
 from openfeature_triton.hooks.dead_letters import FILE_NAME, DeadLetters
 
 
@@ -69,7 +69,7 @@ def look(
     return Pipeline(
         processes=processes(spool, now),
         refusals=_refusals(spool),
-        evaluations=store.evaluations(),
+        evaluations=read_evaluations(store),
         own=dict(own),
         flags=flags.source,
         flags_problem=flags.problem,

@@ -6,10 +6,10 @@ that was made once stays one, so an always-valid p-value never grows because tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, read_weights
@@ -24,7 +24,18 @@ from openfeature_triton.dashboard.statistics import (
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
 from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
-from openfeature_triton.dashboard.store import STEP_NS, Phase, Seen, Store, Totals, Traffic
+from openfeature_triton.dashboard.store import (
+    CLUSTERS,
+    COUNTS,
+    LATENCIES,
+    STEP_NS,
+    Phase,
+    Query,
+    Seen,
+    Store,
+    Totals,
+    Traffic,
+)
 from openfeature_triton.hooks import schema
 
 HOURLY_DAYS = 3
@@ -39,12 +50,7 @@ def read_totals(
     """Read an experiment's counts in the slices that it is looked at in, its latencies by day."""
     if not seen:
         return ()
-    until_ns = _until_ns(seen)
-    return _at_once(
-        lambda: store.counts(experiment, step="hour", end_ns=until_ns),
-        lambda: store.counts(experiment, start_ns=until_ns),
-        lambda: store.latencies(experiment),
-    )
+    return _read(store, *slices_of(COUNTS, experiment, seen), Query(LATENCIES, experiment))
 
 
 def read_clusters(
@@ -53,23 +59,19 @@ def read_clusters(
     """Read its sums by buckets of users in the same slices; () where the unit is the request."""
     if plan.unit != "user" or not seen:
         return ()
-    until_ns = _until_ns(seen)
-    return _at_once(
-        lambda: store.clusters(experiment, step="hour", end_ns=until_ns),
-        lambda: store.clusters(experiment, start_ns=until_ns),
-    )
+    return _read(store, *slices_of(CLUSTERS, experiment, seen))
 
 
-def _until_ns(seen: Sequence[Seen | Traffic]) -> int:
-    """Give until when slices are of an hour."""
+def slices_of(what: str, experiment: str, seen: Sequence[Seen | Traffic]) -> tuple[Query, Query]:
+    """Ask for an experiment's sums in the slices that it is looked at in, for it was seen."""
     day_ns = STEP_NS["day"]
-    return (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
+    until_ns = (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
+    hours = Query(what, experiment, "hour", end_ns=until_ns)
+    return hours, Query(what, experiment, start_ns=until_ns)
 
 
-def _at_once(*reads: Callable[[], tuple[Totals, ...]]) -> tuple[Totals, ...]:
-    with ThreadPoolExecutor(len(reads)) as threads:
-        found = threads.map(lambda read: read(), reads)
-    return tuple(each for part in found for each in part)
+def _read(store: Store, *queries: Query) -> tuple[Totals, ...]:
+    return tuple(chain.from_iterable(store.read(*queries)))
 
 
 def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:

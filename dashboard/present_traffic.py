@@ -14,7 +14,8 @@ from sqlalchemy.engine import make_url
 from openfeature_triton.dashboard.open_store import open_store
 from openfeature_triton.dashboard.plans import recent_start_ns, requests_per_day
 from openfeature_triton.dashboard.settings import DashboardSettings
-from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.store import COUNTS, Query, Store
+from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.errors import HooksError
 from openfeature_triton.hooks.settings import InfluxSettings
 
@@ -55,9 +56,11 @@ def read_traffic(experiments: Iterable[str], now: datetime) -> Answer | None:
 
 
 def _traffic(store: Store, key: str, now: datetime) -> Traffic:
-    recent = store.counts(key, step="hour", start_ns=recent_start_ns(now))
-    requests = sum(each.requests for each in store.traffic(key))
-    return {"requests": requests, "per_day": requests_per_day(recent, now)}
+    recent, whole = store.read(
+        Query(COUNTS, key, "hour", recent_start_ns(now)), Query(COUNTS, key, "all")
+    )
+    requests = sum(each.fields.get(schema.REQUESTS, 0.0) for each in whole)
+    return {"requests": int(requests), "per_day": requests_per_day(recent, now)}
 
 
 def _is_configured(settings: DashboardSettings) -> bool:

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from itertools import chain
+from typing import Any, NamedTuple
 
 from openfeature_triton.dashboard import adding
-from openfeature_triton.dashboard.store import (
-    STEP_NS,
-    Evaluations,
-    Phase,
-    Seen,
-    Step,
-    Store,
-    Totals,
-    Traffic,
-)
-
-T = TypeVar("T")
+from openfeature_triton.dashboard.store import LATENCIES, PHASES, STEP_NS, Query, Store
 
 CLOSED_S = 600.0
 """For how long days before yesterday are remembered."""
@@ -58,7 +47,7 @@ class _Kept:
     """What is being read, or was, and until when it is remembered."""
 
     until_s: float
-    found: Future[tuple[object, ...]] = field(default_factory=Future)
+    found: Future[tuple[Any, ...]] = field(default_factory=Future)
 
     def size(self) -> int:
         return 1 + (len(self.found.result()) if self.found.done() else 0)
@@ -84,96 +73,17 @@ class RememberingStore:
         self._store = store
         self._clock = clock
         self._clock_s = clock_s
-        self._kept: dict[Hashable, _Kept] = {}
+        self._kept: dict[Query, _Kept] = {}
         self._lock = threading.Lock()
         self._max_kept = max_kept
 
-    def seen(
-        self,
-        experiment: str | None = None,
-        *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Seen, ...]:
-        """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
-        return adding.seen(
-            self._stretches(
-                ("seen", experiment),
-                lambda start, end: self._store.seen(experiment, start_ns=start, end_ns=end),
-                start_ns,
-                end_ns,
-            )
-        )
-
-    def traffic(
-        self,
-        experiment: str | None = None,
-        *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Traffic, ...]:
-        """Give the traffic of all experiments, or of one, by phase and variant."""
-        return adding.traffic(
-            self._stretches(
-                ("traffic", experiment),
-                lambda start, end: self._store.traffic(experiment, start_ns=start, end_ns=end),
-                start_ns,
-                end_ns,
-            )
-        )
-
-    def counts(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give the fields of `inference_light` by day or by hour; () for an unknown experiment."""
-        return self._totals(self._store.counts, experiment, step, start_ns, end_ns)
-
-    def latencies(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give an experiment's histograms of latency by day or by hour, without fields."""
-        return self._totals(
-            self._store.latencies, experiment, step, start_ns, end_ns, at_least_s=RECENT_S
-        )
-
-    def clusters(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give an experiment's sums by bucket of users; () where the unit is not the user."""
-        return self._totals(self._store.clusters, experiment, step, start_ns, end_ns)
-
-    def evaluations(
-        self, *, start_ns: int | None = None, end_ns: int | None = None
-    ) -> tuple[Evaluations, ...]:
-        """Give how often each flag was evaluated, with which result."""
-        return adding.evaluations(
-            self._stretches(
-                "evaluations",
-                lambda start, end: self._store.evaluations(start_ns=start, end_ns=end),
-                start_ns,
-                end_ns,
-            )
-        )
-
-    def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
-        """Give the phases of all experiments, or of one, the oldest first."""
-        return self._remember(
-            ("phases", experiment), FRESH_S, lambda: self._store.phases(experiment)
+    def read(self, *queries: Query) -> tuple[tuple[Any, ...], ...]:
+        """Give what each query asks for; what of it is not remembered is read at once."""
+        parts = [self._parts(query) for query in queries]
+        found = iter(self._found([*chain.from_iterable(parts)]))
+        return tuple(
+            adding.add(query, [next(found) for _ in own])
+            for query, own in zip(queries, parts, strict=True)
         )
 
     def size(self) -> int:
@@ -186,64 +96,41 @@ class RememberingStore:
             self._kept.clear()
         self._store.close()
 
-    def _totals(
-        self,
-        read: Callable[..., tuple[Totals, ...]],
-        experiment: str,
-        step: Step,
-        start_ns: int | None,
-        end_ns: int | None,
-        *,
-        at_least_s: float = 0.0,
-    ) -> tuple[Totals, ...]:
-        return adding.totals(
-            self._stretches(
-                (read, experiment, step),
-                lambda start, end: read(experiment, step=step, start_ns=start, end_ns=end),
-                start_ns,
-                end_ns,
-                at_least_s=at_least_s,
-            )
-        )
+    def _parts(self, query: Query) -> list[tuple[Query, float]]:
+        """Part a query by how long what it asks for is remembered."""
+        if query.what == PHASES:
+            return [(query, FRESH_S)]
+        fresh_s = RECENT_S if query.what == LATENCIES else FRESH_S
+        found = stretches(self._clock(), query.start_ns, query.end_ns, fresh_s)
+        return [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
 
-    def _stretches(
-        self,
-        key: Hashable,
-        read: Callable[[int | None, int | None], tuple[T, ...]],
-        start_ns: int | None,
-        end_ns: int | None,
-        *,
-        at_least_s: float = 0.0,
-    ) -> Iterator[tuple[T, ...]]:
-        """Give what each stretch of time holds, read or remembered."""
-        for start, end, kept_s in stretches(self._clock(), start_ns, end_ns):
-            for_s = max(kept_s, at_least_s)
-            yield self._remember((key, start, end), for_s, partial(read, start, end))
-
-    def _remember(
-        self, key: Hashable, kept_s: float, read: Callable[[], tuple[T, ...]]
-    ) -> tuple[T, ...]:
-        """Whoever asks while it is being read waits for that. An error is not remembered."""
-        now_s = self._clock_s()
+    def _found(self, parts: Sequence[tuple[Query, float]]) -> list[tuple[Any, ...]]:
+        """Whoever asks for what is being read waits for that."""
+        now_s, kept, mine = self._clock_s(), [], {}
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and now_s < kept.until_s:
-                mine = None
-            else:
+            for query, kept_s in parts:
+                found = self._kept.get(query)
+                if found is None or found.until_s <= now_s:
+                    found = mine[query] = self._kept[query] = _Kept(now_s + kept_s)
+                kept.append(found)
+            if mine:
                 self._make_room(now_s)
-                mine = kept = self._kept[key] = _Kept(now_s + kept_s)
-        if mine is not None:
-            self._read(key, mine, read)
-        return cast("tuple[T, ...]", kept.found.result())
+        if mine:
+            self._read(mine)
+        return [each.found.result() for each in kept]
 
-    def _read(self, key: Hashable, kept: _Kept, read: Callable[[], tuple[object, ...]]) -> None:
+    def _read(self, mine: Mapping[Query, _Kept]) -> None:
+        """Read at once what is missing; an error is raised to all who wait, and not remembered."""
         try:
-            kept.found.set_result(read())
+            for kept, found in zip(mine.values(), self._store.read(*mine), strict=True):
+                kept.found.set_result(found)
         except BaseException as error:  # noqa: BLE001 - it is raised to all who wait
             with self._lock:
-                if self._kept.get(key) is kept:
-                    del self._kept[key]
-            kept.found.set_exception(error)
+                for query, kept in mine.items():
+                    if self._kept.get(query) is kept:
+                        del self._kept[query]
+            for kept in mine.values():
+                kept.found.set_exception(error)
 
     def _make_room(self, now_s: float) -> None:
         """Forget what is too old, and, where there is too much, what was read first."""
@@ -254,16 +141,16 @@ class RememberingStore:
             size -= self._kept.pop(next(iter(self._kept))).size()
 
 
-def stretches(now: datetime, start_ns: int | None, end_ns: int | None) -> list[Stretch]:
+def stretches(
+    now: datetime, start_ns: int | None, end_ns: int | None, fresh_s: float = FRESH_S
+) -> list[Stretch]:
     """Part a time into what is closed, what is recent, and what is still being written."""
     now_ns, hour_ns, day_ns = int(now.timestamp()) * 10**9, STEP_NS["hour"], STEP_NS["day"]
-    cuts = (
-        ((now_ns // day_ns - 1) * day_ns, CLOSED_S),
-        ((now_ns // hour_ns - 1) * hour_ns, RECENT_S),
-        (None, FRESH_S),
-    )
+    cuts: list[tuple[int | None, float]] = [((now_ns // day_ns - 1) * day_ns, CLOSED_S)]
+    if fresh_s < RECENT_S:
+        cuts.append(((now_ns // hour_ns - 1) * hour_ns, RECENT_S))
     found, at = [], start_ns
-    for cut_ns, kept_s in cuts:
+    for cut_ns, kept_s in (*cuts, (None, fresh_s)):
         until = end_ns if cut_ns is None or (end_ns is not None and end_ns < cut_ns) else cut_ns
         if at is None or until is None or at < until:
             found.append(Stretch(at, until, kept_s))

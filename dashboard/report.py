@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +30,7 @@ from openfeature_triton.dashboard.phases import PhaseLine, phase_lines
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
 from openfeature_triton.dashboard.processes import Process
 from openfeature_triton.dashboard.statistics import Analysis
-from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.store import PHASES, SEEN, Query, Store, traffic_of
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.dashboard.validity import Check, checks
 
@@ -80,11 +79,9 @@ def report(
         phase: the one to narrow to, if any.
         processes: the recording processes that can be seen from here.
     """
-    with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(store.phases, key)
-        seen, phases = store.seen(key), asked.result()
+    seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
     every = read_totals(store, key, seen)
-    traffic = summary.traffic(seen, every)
+    traffic = traffic_of(seen, every)
     definition = define(key, flags, phases)
     line = line_of(definition, traffic, phases, now)
     is_known = traffic or phases or definition.status in ("running", "disabled")

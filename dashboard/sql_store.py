@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select
 
 from openfeature_triton.dashboard.day_spans import Span, day_spans
-from openfeature_triton.dashboard.rows import Rows, rows, with_fields, with_latencies
+from openfeature_triton.dashboard.rows import group, totals
 from openfeature_triton.dashboard.store import (
-    EVALUATION_FIELDS,
+    EVALUATIONS,
+    PHASES,
+    SEEN,
+    SEEN_TAGS,
     STEP_NS,
-    TRAFFIC_FIELDS,
-    Evaluations,
     Phase,
+    Query,
     Seen,
-    Step,
     Totals,
-    Traffic,
-    evaluations_of,
     place,
-    traffic_of,
 )
 from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.sql_days import BY_HOUR
@@ -45,16 +43,8 @@ from openfeature_triton.hooks.tables import (
     windows,
 )
 
-_GROUP = (series.c.phase, series.c.variant, series.c.served, series.c.task_type, series.c.language)
-_SEEN = (series.c.experiment, series.c.phase, series.c.variant, series.c.task_type)
-_EVALUATED = (series.c.experiment, series.c.variant, series.c.reason, series.c.error_code)
-
 _AT_ONCE = 500  # rows; where there are many more objects, Python stops to look for garbage
 _CHECK_EVERY_S = 10.0  # a store may be migrated meanwhile
-
-_SLOTS: Mapping[Step, Column[int]] = {"day": day_values.c.day, "hour": hour_values.c.hour}
-
-_Tags = tuple[Any, ...]
 
 
 class SqlStore:
@@ -82,110 +72,16 @@ class SqlStore:
         with self._reading():
             pass
 
-    def seen(
-        self,
-        experiment: str | None = None,
-        *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Seen, ...]:
-        """Say when all experiments, or one, had traffic, by phase and variant: quickly."""
+    def read(self, *queries: Query) -> tuple[tuple[Phase | Seen | Totals, ...], ...]:
+        """Give what each query asks for, in its order, on one connection."""
         with self._reading() as connection:
-            return _seen(connection, experiment, *day_spans((), start_ns, end_ns))
-
-    def traffic(
-        self,
-        experiment: str | None = None,
-        *,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Traffic, ...]:
-        """Give the traffic of all experiments, or of one, by phase and variant."""
-        which = series.c.measurement == schema.LIGHT, _of(experiment)
-        with self._reading() as connection:
-            seen = _seen(connection, experiment, *day_spans((), start_ns, end_ns))
-            spans = _spans(connection, start_ns, end_ns)
-            sums = _sums(connection, _SEEN, which, TRAFFIC_FIELDS, spans)
-        return tuple(traffic_of(each, sums.get(place(each), {})) for each in seen)
-
-    def counts(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give the fields of `inference_light` by day or by hour; () for an unknown experiment."""
-        return with_fields(self._rows(experiment, schema.LIGHT, step, start_ns, end_ns))
-
-    def clusters(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give an experiment's sums by bucket of users; () where the unit is not the user."""
-        return with_fields(self._rows(experiment, schema.CLUSTERS, step, start_ns, end_ns))
-
-    def latencies(
-        self,
-        experiment: str,
-        *,
-        step: Step = "day",
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> tuple[Totals, ...]:
-        """Give an experiment's histograms of latency by day or by hour, without fields."""
-        return with_latencies(self._rows(experiment, schema.LATENCY, step, start_ns, end_ns))
-
-    def evaluations(
-        self, *, start_ns: int | None = None, end_ns: int | None = None
-    ) -> tuple[Evaluations, ...]:
-        """Give how often each flag was evaluated, with which result."""
-        which = (series.c.measurement == schema.EVALUATION,)
-        with self._reading() as connection:
-            spans = _spans(connection, start_ns, end_ns)
-            sums = _sums(connection, _EVALUATED, which, EVALUATION_FIELDS, spans)
-        return tuple(evaluations_of(group, fields) for group, fields in sorted(sums.items()))
-
-    def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
-        """Give the phases of all experiments, or of one, the oldest first."""
-        wanted = select(*(phases.c[name] for name in Phase.__slots__))
-        if experiment is not None:
-            wanted = wanted.where(phases.c.experiment == experiment)
-        wanted = wanted.order_by(phases.c.first_seen_ns, phases.c.experiment, phases.c.phase)
-        with self._reading() as connection:
-            return tuple(Phase(*row) for row in connection.execute(wanted))
+            return tuple(_READERS.get(each.what, _totals)(connection, each) for each in queries)
 
     def close(self) -> None:
         """Let go of connections."""
         if self._opened is not None:
             self._opened.dispose()
             self._opened = None
-
-    def _rows(
-        self,
-        experiment: str,
-        measurement: str,
-        step: Step,
-        start_ns: int | None,
-        end_ns: int | None,
-    ) -> Rows:
-        """Give a measurement's sums by tags, day or hour, and field."""
-        which = series.c.measurement == measurement, series.c.experiment == experiment
-        is_merged = step == "day" or measurement in BY_HOUR
-        keys, fields, values = [], [], []
-        with self._reading() as connection:
-            for span in _spans(connection, start_ns, end_ns, is_merged=is_merged):
-                for part in connection.execute(_slices(span, which, step)).partitions(_AT_ONCE):
-                    keys += [(series_id, nth) for series_id, nth, _, _ in part]
-                    fields += [field for _, _, field, _ in part]
-                    values += [value for _, _, _, value in part]
-            tags = _tags(connection, _GROUP, which)
-        return rows(keys, lambda key: (tags[key[0]], key[1] * STEP_NS[step]), fields, values)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -214,82 +110,66 @@ class SqlStore:
         return found.st_dev, found.st_ino
 
 
-def _of(experiment: str | None) -> ColumnElement[bool]:
-    """Narrow to one experiment; else to all, but not to what was part of none."""
-    if experiment is None:
-        return series.c.experiment != ""
-    return series.c.experiment == experiment
+def _totals(connection: Connection, query: Query) -> tuple[Totals, ...]:
+    """Read sums by series, and the tags of the series last, as one may come meanwhile."""
+    keys: list[tuple[int, int]] = []
+    fields: list[str] = []
+    values: list[float] = []
+    for span in _spans(connection, query):
+        for part in connection.execute(_sums(query, span)).partitions(_AT_ONCE):
+            keys += [(series_id, nth) for series_id, nth, _, _ in part]
+            fields += [field for _, _, field, _ in part]
+            values += [value for _, _, _, value in part]
+    tags = select(series.c.id, *(series.c[tag] for tag in query.by)).where(*_which(query))
+    named = {series_id: found for series_id, *found in connection.execute(tags)}
+    step_ns = STEP_NS.get(query.step, 0)
+    return totals(
+        query, keys, lambda key: group(query, named[key[0]], key[1] * step_ns), fields, values
+    )
 
 
-def _spans(
-    connection: Connection, start_ns: int | None, end_ns: int | None, *, is_merged: bool = True
-) -> list[Span]:
+def _spans(connection: Connection, query: Query) -> list[Span]:
     """Part time by the days that are merged; where they keep no such sums, windows have all."""
+    is_merged = query.step != "hour" or query.what in BY_HOUR
     merged = connection.execute(select(merged_days.c.day)).scalars() if is_merged else ()
-    return day_spans(set(merged), start_ns, end_ns)
+    return day_spans(set(merged), query.start_ns, query.end_ns)
 
 
-def _slices(span: Span, which: Sequence[ColumnElement[bool]], step: Step) -> Select[Any]:
-    """Select a span's sums by series, day or hour, and field."""
-    if not span.is_merged:
-        nth = windows.c.time_ns // STEP_NS[step]
-        group = windows.c.series_id, nth, windows.c.field
-        wanted = select(*group, func.sum(windows.c.value)).group_by(*group)
-        return wanted.where(_is_of(windows, which), _is_within(span))
-    slot, table = _SLOTS[step], _SLOTS[step].table
-    wanted = select(table.c.series_id, slot, table.c.field, table.c.value)
-    return wanted.where(_is_of(table, which), _is_within(span, step))
+def _sums(query: Query, span: Span) -> Select[Any]:
+    """Select a span's sums by series, slice of time, and field."""
+    slot = hour_values.c.hour if query.step == "hour" else day_values.c.day
+    table, time = (slot.table, slot) if span.is_merged else (windows, windows.c.time_ns)
+    nth = time if span.is_merged else time // STEP_NS.get(query.step, 1)
+    group, value = [table.c.series_id, nth, table.c.field], func.sum(table.c.value)
+    wanted = select(*group, table.c.value)  # merged by the same step: nothing is left to sum
+    if query.step == "all":
+        wanted = select(group[0], literal(0), group[2], value).group_by(group[0], group[2])
+    elif not span.is_merged:
+        wanted = select(*group, value).group_by(*group)
+    if query.fields:
+        wanted = wanted.where(table.c.field.in_(query.fields))
+    unit_ns = STEP_NS["hour" if query.step == "hour" else "day"] if span.is_merged else 1
+    return wanted.where(
+        table.c.series_id.in_(select(series.c.id).where(*_which(query))),
+        time.between(span.start_ns // unit_ns, span.end_ns // unit_ns - 1),
+    )
 
 
-def _whole(span: Span, which: Sequence[ColumnElement[bool]], fields: Sequence[str]) -> Select[Any]:
-    """Select a span's sums by series and field."""
-    table = day_values if span.is_merged else windows
-    group = table.c.series_id, table.c.field
-    wanted = select(*group, func.sum(table.c.value)).group_by(*group)
-    return wanted.where(_is_of(table, which), _is_within(span), table.c.field.in_(fields))
+def _which(query: Query) -> list[ColumnElement[bool]]:
+    """Narrow series to those asked for; traffic that was part of no experiment is left out."""
+    which = [series.c.measurement == (schema.LIGHT if query.what == SEEN else query.what)]
+    if query.experiment is not None:
+        which.append(series.c.experiment == query.experiment)
+    elif query.what != EVALUATIONS:
+        which.append(series.c.experiment != "")
+    return which
 
 
-def _is_of(table: Table, which: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    return table.c.series_id.in_(select(series.c.id).where(*which))
-
-
-def _is_within(span: Span, step: Step = "day") -> ColumnElement[bool]:
-    if not span.is_merged:
-        return windows.c.time_ns.between(span.start_ns, span.end_ns - 1)
-    return _SLOTS[step].between(span.start_ns // STEP_NS[step], span.end_ns // STEP_NS[step] - 1)
-
-
-def _tags(
-    connection: Connection,
-    columns: Sequence[ColumnElement[Any]],
-    which: Sequence[ColumnElement[bool]],
-) -> dict[int, _Tags]:
-    """Give the tags of series by their id; read last, as a series may come while sums are read."""
-    found = connection.execute(select(series.c.id, *columns).where(*which))
-    return {series_id: tuple(tags) for series_id, *tags in found}
-
-
-def _sums(
-    connection: Connection,
-    columns: Sequence[ColumnElement[Any]],
-    which: Sequence[ColumnElement[bool]],
-    fields: Sequence[str],
-    spans: Sequence[Span],
-) -> dict[_Tags, dict[str, float]]:
-    """Add up fields by tags."""
-    found = [row for span in spans for row in connection.execute(_whole(span, which, fields)).all()]
-    tags = _tags(connection, columns, which)
-    groups: dict[_Tags, dict[str, float]] = {}
-    for series_id, field, value in found:
-        sums = groups.setdefault(tags[series_id], {})
-        sums[field] = sums.get(field, 0.0) + value
-    return groups
-
-
-def _seen(connection: Connection, experiment: str | None, *spans: Span) -> tuple[Seen, ...]:
+def _seen(connection: Connection, query: Query) -> tuple[Seen, ...]:
     """Find first and last times by the windows' key, without reading what lies between."""
+    tags = [series.c[tag] for tag in SEEN_TAGS]
     found: list[Seen] = []
-    for span in spans:
+    for span in day_spans((), query.start_ns, query.end_ns):
         inside = (
             windows.c.series_id == series.c.id,
             windows.c.time_ns.between(span.start_ns, span.end_ns - 1),
@@ -298,7 +178,19 @@ def _seen(connection: Connection, experiment: str | None, *spans: Span) -> tuple
             select(edge(windows.c.time_ns)).where(*inside).scalar_subquery()
             for edge in (func.min, func.max)
         )
-        wanted = select(*_SEEN, func.min(first), func.max(last)).group_by(*_SEEN)
-        wanted = wanted.where(series.c.measurement == schema.LIGHT, _of(experiment))
-        found += [Seen(*row) for row in connection.execute(wanted) if row[-1] is not None]
+        wanted: Select[Any] = select(*tags, func.min(first), func.max(last)).group_by(*tags)
+        rows = connection.execute(wanted.where(*_which(query)))
+        found += [Seen(*row) for row in rows if row[-1] is not None]
     return tuple(sorted(found, key=place))
+
+
+def _phases(connection: Connection, query: Query) -> tuple[Phase, ...]:
+    wanted = select(*(phases.c[name] for name in Phase.__slots__))
+    if query.experiment is not None:
+        wanted = wanted.where(phases.c.experiment == query.experiment)
+    wanted = wanted.order_by(phases.c.first_seen_ns, phases.c.experiment, phases.c.phase)
+    return tuple(Phase(*row) for row in connection.execute(wanted))
+
+
+_READERS: dict[str, Callable[[Connection, Query], tuple[Phase | Seen | Totals, ...]]]
+_READERS = {SEEN: _seen, PHASES: _phases}

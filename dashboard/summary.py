@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from openfeature_triton.dashboard import histograms
 from openfeature_triton.dashboard.histograms import Histogram
-from openfeature_triton.dashboard.store import Seen, Totals, Traffic, traffic_of
+from openfeature_triton.dashboard.store import Totals
 from openfeature_triton.hooks import schema
 
 K = TypeVar("K", bound=Hashable)
@@ -74,15 +74,6 @@ def merge(totals: Iterable[Totals]) -> Fields:
 def latencies(totals: Iterable[Totals]) -> Histogram:
     """Give the histogram of all totals."""
     return histograms.merge(each.latencies for each in totals)
-
-
-def traffic(seen: Iterable[Seen], totals: Iterable[Totals]) -> tuple[Traffic, ...]:
-    """Give the traffic of one experiment's variants, of when they were seen, and of its totals."""
-    groups = group(totals, lambda each: (each.phase, each.variant, each.task_type))
-    return tuple(
-        traffic_of(each, merge(groups.get((each.phase, each.variant, each.task_type), ())))
-        for each in seen
-    )
 
 
 def group(totals: Iterable[Totals], key: Callable[[Totals], K]) -> dict[K, tuple[Totals, ...]]:

@@ -24,7 +24,11 @@ from openfeature_triton.dashboard.phases import moment
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
 from openfeature_triton.dashboard.statistics import Analysis, Plan
 from openfeature_triton.dashboard.store import (
+    CLUSTERS,
+    PHASES,
+    SEEN,
     Phase,
+    Query,
     Seen,
     Store,
     Totals,
@@ -119,11 +123,8 @@ class Watch:
 
     def _look_at(self, experiment: Experiment, entries: Sequence[audit.Entry]) -> tuple[Event, ...]:
         since_ns = _last_pause_ns(experiment.key, entries)
-        seen = [
-            each
-            for each in self._store.seen(experiment.key)
-            if since_ns is None or each.last_ns >= since_ns
-        ]
+        (every,) = self._store.read(Query(SEEN, experiment.key))
+        seen = [each for each in every if since_ns is None or each.last_ns >= since_ns]
         last = max((moment(each.last_ns) for each in seen), default=None)
         if last is None or self._clock() - last > self._rules.stale_after:
             return self._staleness(experiment, last, was_paused=since_ns is not None)
@@ -152,7 +153,8 @@ class Watch:
         self, experiment: Experiment, seen: Sequence[Seen], since_ns: int | None
     ) -> tuple[Analysis | None, Mapping[str, int]]:
         """Analyse what may be acted on; gives the requests of each variant, too."""
-        key, phases = experiment.key, self._store.phases(experiment.key)
+        key = experiment.key
+        (phases,) = self._store.read(Query(PHASES, key))
         definition = define(key, Flags(str(self._flags), {key: experiment}), phases)
         plan, _ = make_plan(definition, phases)
         same = {experiment.phase, *(each.phase for each in phases if _is_same(each, experiment))}
@@ -172,7 +174,8 @@ class Watch:
         totals = counts_and_latencies(self._store, key, step="hour", start_ns=since_ns)
         if plan.unit != "user":
             return totals, ()
-        return totals, self._store.clusters(key, step="hour", start_ns=since_ns)
+        (clusters,) = self._store.read(Query(CLUSTERS, key, "hour", since_ns))
+        return totals, clusters
 
     def _brokenness(self, experiment: Experiment, analysis: Analysis) -> tuple[Event, ...]:
         split = analysis.split

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from openfeature_triton.dashboard.influx_store import InfluxStore
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import Query, Store
 from openfeature_triton.hooks import (
     InfluxSettings,
     Point,
@@ -48,6 +50,12 @@ class AnyStore:
         sink = self.sink(lambda: now_ns)
         sink.write(points)
         sink.close()
+
+
+def one(store: Store, what: str, experiment: str | None = None, **more: Any) -> tuple[Any, ...]:
+    """The answer to a single query."""
+    (found,) = store.read(Query(what, experiment, **more))
+    return found
 
 
 class ApiSink:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,19 @@ from openfeature_triton.dashboard.remembering import (
     RECENT_S,
     RememberingStore,
 )
-from openfeature_triton.dashboard.store import Phase
+from openfeature_triton.dashboard.store import (
+    CLUSTERS,
+    COUNTS,
+    LATENCIES,
+    PHASES,
+    SEEN,
+    TAGS,
+    Query,
+    read_traffic,
+)
 from openfeature_triton.hooks import MissingStoreError
 from tests.dashboard.conftest import NOW, Outcome, World
+from tests.dashboard.stores import one
 
 
 def test_what_is_remembered_is_what_was_read(world: World) -> None:
@@ -31,17 +42,14 @@ def test_what_is_remembered_is_what_was_read(world: World) -> None:
         for end in (None, today_ns - 2 * day_ns, today_ns + day_ns, today_ns + 8 * 3600 * 10**9)
     ]
     for _ in range(2):
-        assert remembering.phases("e") == store.phases("e")
+        assert one(remembering, PHASES, "e") == one(store, PHASES, "e")
         for start, end in ranges:
-            assert remembering.seen("e", start_ns=start, end_ns=end) == store.seen(
-                "e", start_ns=start, end_ns=end
-            )
-            assert remembering.traffic("e", start_ns=start, end_ns=end) == store.traffic(
-                "e", start_ns=start, end_ns=end
-            )
-            for name in ("counts", "latencies", "clusters"):
-                wanted = getattr(store, name)("e", step="day", start_ns=start, end_ns=end)
-                assert getattr(remembering, name)("e", start_ns=start, end_ns=end) == wanted
+            stretch = {"start_ns": start, "end_ns": end}
+            assert one(remembering, SEEN, None, **stretch) == one(store, SEEN, None, **stretch)
+            for what in (COUNTS, LATENCIES, CLUSTERS):
+                for step, by in (("day", TAGS), ("hour", ("variant",)), ("all", ())):
+                    wanted = one(store, what, "e", step=step, by=by, **stretch)
+                    assert one(remembering, what, "e", step=step, by=by, **stretch) == wanted
 
 
 def test_what_is_still_written_is_read_again_soon_and_the_rest_later(world: World) -> None:
@@ -51,7 +59,7 @@ def test_what_is_still_written_is_read_again_soon_and_the_rest_later(world: Worl
     store = RememberingStore(SqlStore(world.url), lambda: NOW, lambda: now_s)
 
     def requests() -> float:
-        return sum(each.fields["requests"] for each in store.counts("e"))
+        return float(sum(each.fields["requests"] for each in one(store, COUNTS, "e")))
 
     assert requests() == 1
     world.record("e", [Outcome("old", 1.0)], minutes_ago=10)
@@ -70,23 +78,23 @@ def test_who_asks_meanwhile_waits_for_the_same_answer(world: World) -> None:
     gate = threading.Event()
 
     class Slow(SqlStore):
-        def phases(self, experiment: str | None = None) -> tuple[Phase, ...]:
-            asked.append(experiment)
+        def read(self, *queries: Query) -> tuple[tuple[Any, ...], ...]:
+            asked.extend(each.experiment for each in queries)
             assert gate.wait(30)
-            if experiment == "broken":
+            if queries[0].experiment == "broken":
                 raise MissingStoreError("store", "it is away", "wait")
-            return super().phases(experiment)
+            return super().read(*queries)
 
     store = RememberingStore(Slow(world.url), lambda: NOW)
     with ThreadPoolExecutor(16) as threads:
-        fine = [threads.submit(store.phases, "e") for _ in range(8)]
-        broken = [threads.submit(store.phases, "broken") for _ in range(8)]
+        fine = [threads.submit(one, store, PHASES, "e") for _ in range(8)]
+        broken = [threads.submit(one, store, PHASES, "broken") for _ in range(8)]
         while len(asked) < 2:
             time.sleep(0.01)
         gate.set()
-        assert {each.result() for each in fine} == {SqlStore(world.url).phases("e")}
+        assert {each.result() for each in fine} == {one(SqlStore(world.url), PHASES, "e")}
         assert all(isinstance(each.exception(), MissingStoreError) for each in broken)
-    assert len(store.phases("e")) == 1
+    assert len(one(store, PHASES, "e")) == 1
     assert asked.count("e") == 1
 
 
@@ -95,7 +103,7 @@ def test_what_is_remembered_is_bounded(world: World) -> None:
     world.record("e", [Outcome("old", 1.0)])
     store = RememberingStore(SqlStore(world.url), lambda: NOW, max_kept=20)
     for nth in range(100):
-        store.seen(f"e{nth}")
+        one(store, SEEN, f"e{nth}")
     assert store.size() <= 20
 
 
@@ -103,6 +111,6 @@ def test_an_error_is_not_remembered(world: World) -> None:
     """A store that comes is read at once."""
     store = RememberingStore(SqlStore(world.url), lambda: NOW)
     with pytest.raises(MissingStoreError):
-        store.traffic()
+        read_traffic(store)
     world.record("e", [Outcome("old", 1.0)])
-    assert len(store.traffic()) == 1
+    assert len(read_traffic(store)) == 1

@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 from openfeature_triton.dashboard import Evaluations, SqlStore
+from openfeature_triton.dashboard.store import (
+    COUNTS,
+    LATENCIES,
+    PHASES,
+    SEEN,
+    read_evaluations,
+    read_traffic,
+)
 from openfeature_triton.hooks import (
     ForeignStoreError,
     MissingStoreError,
@@ -21,6 +29,7 @@ from openfeature_triton.hooks import (
 )
 from openfeature_triton.hooks.histogram import bin_of
 from tests.dashboard.conftest import NOW, Outcome, World
+from tests.dashboard.stores import one
 
 
 def test_totals_add_up_over_writers_and_stay_apart_by_day(world: World) -> None:
@@ -28,12 +37,12 @@ def test_totals_add_up_over_writers_and_stay_apart_by_day(world: World) -> None:
     world.record("e", [Outcome("new", 10.0), Outcome("new", 30.0, "timeout")])
     world.record("e", [Outcome("new", 20.0)])
     world.record("e", [Outcome("new", 5.0)], days_ago=1)
-    before, today = SqlStore(world.url).counts("e")
+    before, today = one(SqlStore(world.url), COUNTS, "e")
     assert (before.day, today.day) == (NOW.date() - timedelta(days=1), NOW.date())
     assert today.fields["requests"] == 3
     assert today.fields["error_timeout"] == 1
     assert today.fields["latency_ms_sum"] == pytest.approx(60.0, rel=1e-12)
-    _, latencies = SqlStore(world.url).latencies("e")
+    _, latencies = one(SqlStore(world.url), LATENCIES, "e")
     assert latencies.latencies.fields()[f"h{int(bin_of(30.0))}"] == 1
     assert before.fields["requests"] == 1
 
@@ -42,7 +51,9 @@ def test_totals_keep_apart_what_a_page_shows_apart(world: World) -> None:
     """Variant, service that answered, language and phase each make a group of their own."""
     world.record("e", [Outcome("new", 1.0), Outcome("new", 1.0, served="old")])
     world.record("e", [Outcome("new", 1.0, language="ta")], phase="bbbb2222")
-    groups = {(t.phase, t.variant, t.served, t.language) for t in SqlStore(world.url).counts("e")}
+    groups = {
+        (t.phase, t.variant, t.served, t.language) for t in one(SqlStore(world.url), COUNTS, "e")
+    }
     assert groups == {
         ("aaaa1111", "new", "new", "hi-IN"),
         ("aaaa1111", "new", "old", "hi-IN"),
@@ -55,12 +66,12 @@ def test_totals_can_be_had_by_hour_and_of_a_range_of_time(world: World) -> None:
     world.record("e", [Outcome("new", 1.0)])
     world.record("e", [Outcome("new", 1.0)], days_ago=1)
     store, hour_ns = SqlStore(world.url), 3600 * 10**9
-    before, today = store.counts("e", step="hour")
+    before, today = one(store, COUNTS, "e", step="hour")
     began_ns = int((NOW - timedelta(hours=2)).timestamp()) * 10**9
     assert (before.start_ns, today.start_ns) == (began_ns - 24 * hour_ns, began_ns)
-    assert store.counts("e", step="hour", start_ns=began_ns) == (today,)
-    assert store.counts("e", step="hour", end_ns=began_ns) == (before,)
-    assert store.counts("e", start_ns=began_ns + hour_ns) == ()
+    assert one(store, COUNTS, "e", step="hour", start_ns=began_ns) == (today,)
+    assert one(store, COUNTS, "e", step="hour", end_ns=began_ns) == (before,)
+    assert one(store, COUNTS, "e", start_ns=began_ns + hour_ns) == ()
 
 
 def test_evaluations_are_counted_by_their_result(world: World) -> None:
@@ -70,7 +81,7 @@ def test_evaluations_are_counted_by_their_result(world: World) -> None:
         recorder.evaluated("e", "new", "SPLIT", "", 5.0)
         recorder.evaluated("e", "", "ERROR", "PARSE_ERROR", 7.0)
         assert recorder.close()
-    assert SqlStore(world.url).evaluations() == (
+    assert read_evaluations(SqlStore(world.url)) == (
         Evaluations("e", "", "ERROR", "PARSE_ERROR", 2, 2, 14.0),
         Evaluations("e", "new", "SPLIT", "", 2, 0, 10.0),
     )
@@ -80,7 +91,7 @@ def test_requests_of_no_experiment_are_no_experiment(world: World) -> None:
     """What a service recorded outside of any experiment is not listed as one."""
     world.record("", [Outcome("", 1.0)])
     world.record("e", [Outcome("new", 1.0)])
-    assert [each.experiment for each in SqlStore(world.url).traffic()] == ["e"]
+    assert [each.experiment for each in read_traffic(SqlStore(world.url))] == ["e"]
 
 
 def test_reading_changes_nothing(world: World) -> None:
@@ -88,11 +99,11 @@ def test_reading_changes_nothing(world: World) -> None:
     world.record("e", [Outcome("new", 1.0)], weights={"new": 1})
     file = world.folder / "store.db"
     before, store = file.read_bytes(), SqlStore(world.url)
-    assert store.traffic()
-    assert store.seen()
-    assert store.counts("e")
-    assert store.latencies("e")
-    assert store.phases()
+    assert read_traffic(store)
+    assert one(store, SEEN)
+    assert one(store, COUNTS, "e")
+    assert one(store, LATENCIES, "e")
+    assert one(store, PHASES)
     store.close()
     assert file.read_bytes() == before
 
@@ -101,7 +112,7 @@ def test_a_missing_file_is_said_and_not_made(tmp_path: Path) -> None:
     """The error says what to do, and no empty database is left behind."""
     store = SqlStore(f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(MissingStoreError, match="store init"):
-        store.traffic()
+        read_traffic(store)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,14 +120,14 @@ def test_a_store_that_goes_away_is_not_made_anew(world: World) -> None:
     """A reader that once worked creates nothing either, and works again with the store."""
     world.record("e", [Outcome("new", 1.0)])
     store, file = SqlStore(world.url), world.folder / "store.db"
-    assert store.traffic()
+    assert read_traffic(store)
     kept = file.read_bytes()
     file.unlink()
     with pytest.raises(MissingStoreError):
-        store.traffic()
+        read_traffic(store)
     assert not file.exists()
     file.write_bytes(kept)
-    assert store.traffic()
+    assert read_traffic(store)
 
 
 def test_what_is_no_store_is_left_as_it_is(tmp_path: Path) -> None:
@@ -161,8 +172,8 @@ def test_series_may_come_while_a_store_is_read(world: World) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     while not is_done.is_set():
-        assert all(each.fields["requests"] == 1 for each in store.counts("e"))
-        assert all(each.requests == 1 for each in store.traffic("e"))
+        assert all(each.fields["requests"] == 1 for each in one(store, COUNTS, "e"))
+        assert all(each.requests == 1 for each in read_traffic(store, "e"))
     writer.join()
     sink.close()
-    assert len(store.counts("e")) == 301
+    assert len(one(store, COUNTS, "e")) == 301

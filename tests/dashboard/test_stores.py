@@ -16,11 +16,19 @@ from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.dashboard import DashboardSettings, create_app
 from openfeature_triton.dashboard.remembering import RememberingStore
-from openfeature_triton.dashboard.store import Totals
+from openfeature_triton.dashboard.store import (
+    CLUSTERS,
+    COUNTS,
+    LATENCIES,
+    PHASES,
+    Totals,
+    read_evaluations,
+    read_traffic,
+)
 from openfeature_triton.hooks import MemorySink, Point, Recorder, RecorderSettings, Series
 from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.schema import parse_cluster_field
-from tests.dashboard.stores import AnyStore, influx_store, postgres_store, sqlite_store
+from tests.dashboard.stores import AnyStore, influx_store, one, postgres_store, sqlite_store
 
 pytestmark = [
     pytest.mark.integration,
@@ -70,10 +78,10 @@ def requests_by_day(totals: tuple[Totals, ...]) -> dict[int, float]:
 
 def test_an_empty_store_gives_nothing(store: AnyStore) -> None:
     """Nothing recorded is no error."""
-    assert store.read.traffic() == ()
-    assert store.read.counts("e") == ()
-    assert store.read.evaluations() == ()
-    assert store.read.phases() == ()
+    assert read_traffic(store.read) == ()
+    assert one(store.read, COUNTS, "e") == ()
+    assert read_evaluations(store.read) == ()
+    assert one(store.read, PHASES) == ()
     store.read.check()
 
 
@@ -82,27 +90,27 @@ def test_writers_of_one_window_are_summed(store: AnyStore) -> None:
     first, second = at(0, 9, 17), at(0, 9, 18)
     store.write(NOW_NS, light(first, 3), light(second, 5))
     store.write(NOW_NS, light(first, 4))
-    (totals,) = store.read.counts("e")
+    (totals,) = one(store.read, COUNTS, "e")
     assert totals.fields == {"requests": 9.0, "exposures": 11.0, "errors": 2.0}
-    (traffic,) = store.read.traffic("e")
+    (traffic,) = read_traffic(store.read, "e")
     assert (traffic.requests, traffic.first_ns, traffic.last_ns) == (9, first, second)
 
 
 def test_hostile_names_stay_names(store: AnyStore) -> None:
     """Whatever text a key is, it is found by it, and nothing else is."""
     store.write(NOW_NS, light(at(0), 1, experiment=HOSTILE, language=HOSTILE), light(at(0), 2))
-    (totals,) = store.read.counts(HOSTILE)
+    (totals,) = one(store.read, COUNTS, HOSTILE)
     assert (totals.language, totals.fields["requests"]) == (HOSTILE, 1.0)
-    assert [each.experiment for each in store.read.traffic()] == [HOSTILE, "e"]
-    assert store.read.counts('" or true or "') == ()
+    assert [each.experiment for each in read_traffic(store.read)] == [HOSTILE, "e"]
+    assert one(store.read, COUNTS, '" or true or "') == ()
 
 
 def test_tags_may_be_empty(store: AnyStore) -> None:
     """What is of no experiment is not listed; an experiment without a language is."""
     store.write(NOW_NS, light(at(0), 1, experiment=""), light(at(0), 2, language=""))
-    (traffic,) = store.read.traffic()
+    (traffic,) = read_traffic(store.read)
     assert (traffic.experiment, traffic.requests) == ("e", 2)
-    (totals,) = store.read.counts("e")
+    (totals,) = one(store.read, COUNTS, "e")
     assert totals.language == ""
 
 
@@ -111,9 +119,9 @@ def test_totals_by_hour_and_of_a_stretch_of_time(store: AnyStore) -> None:
     points = [light(at(day, hour), 1 + hour) for day in (0, 1, 2) for hour in (0, 5, 23)]
     store.write(NOW_NS, *points)
     for _ in range(2):
-        hours = store.read.counts("e", step="hour", start_ns=at(1, 5), end_ns=at(1, 23))
+        hours = one(store.read, COUNTS, "e", step="hour", start_ns=at(1, 5), end_ns=at(1, 23))
         assert [(each.start_ns, each.fields["requests"]) for each in hours] == [(at(1, 5), 6.0)]
-        part = store.read.counts("e", start_ns=at(2, 5), end_ns=at(0, 5))
+        part = one(store.read, COUNTS, "e", start_ns=at(2, 5), end_ns=at(0, 5))
         assert requests_by_day(part) == {2: 30.0, 1: 31.0, 0: 1.0}
         store.merge(NOW_NS)
 
@@ -133,17 +141,17 @@ def test_evaluations_and_phases(store: AnyStore) -> None:
         said |= {"metadata": '{"a": "b\\nc"}', "definition": HOSTILE}
         recorder.track("experiment_phase", None, TrackingEventDetails(attributes=said))
         assert recorder.close()
-    wrong, right = store.read.evaluations()
+    wrong, right = read_evaluations(store.read)
     assert (wrong.reason, wrong.error_code, wrong.count, wrong.errors) == (
         *("ERROR", "FLAG_NOT_FOUND", 2, 2),
     )
     assert (right.variant, right.count, right.errors, right.duration_us_sum) == ("v", 2, 0, 20.0)
-    (phase,) = store.read.phases("e")
+    (phase,) = one(store.read, PHASES, "e")
     assert (phase.first_seen_ns, phase.weights, phase.definition) == (
         *(at(0, 1), '{"v": 1}', HOSTILE),
     )
     assert phase.metadata == '{"a": "b\\nc"}'
-    assert store.read.phases("another") == ()
+    assert one(store.read, PHASES, "another") == ()
 
 
 def test_merged_days_hold_what_the_windows_do(store: AnyStore) -> None:
@@ -160,13 +168,13 @@ def test_merged_days_hold_what_the_windows_do(store: AnyStore) -> None:
                 for variant in ("v", "w")
             ),
         )
-    before = store.read.counts("e"), store.read.traffic()
+    before = one(store.read, COUNTS, "e"), read_traffic(store.read)
     merged = store.merge(NOW_NS)
     assert set(merged) >= {TODAY - day for day in (1, 2, 3, 4)}
     assert TODAY not in merged
-    assert (store.read.counts("e"), store.read.traffic()) == before
+    assert (one(store.read, COUNTS, "e"), read_traffic(store.read)) == before
     store.merge(NOW_NS)
-    assert (store.read.counts("e"), store.read.traffic()) == before
+    assert (one(store.read, COUNTS, "e"), read_traffic(store.read)) == before
 
 
 def test_a_day_is_merged_an_hour_after_its_end(store: AnyStore) -> None:
@@ -186,11 +194,11 @@ def test_late_windows_are_counted_before_and_after_the_day_is_merged_again(
     store.merge(NOW_NS)
     store.write(NOW_NS, light(at(day, 12, 2), 7), light(at(0, 11, 2), 1))
     wanted = {day + 1: 10.0, day: 17.0, 0: 1.0}
-    assert requests_by_day(store.read.counts("e")) == wanted
+    assert requests_by_day(one(store.read, COUNTS, "e")) == wanted
     assert TODAY - day in store.merge(NOW_NS)
-    assert requests_by_day(store.read.counts("e")) == wanted
+    assert requests_by_day(one(store.read, COUNTS, "e")) == wanted
     store.write(NOW_NS, light(at(day, 12, 2), 8))
-    assert requests_by_day(store.read.counts("e")) == {**wanted, day: 18.0}
+    assert requests_by_day(one(store.read, COUNTS, "e")) == {**wanted, day: 18.0}
 
 
 def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
@@ -202,7 +210,7 @@ def test_the_seam_holds_as_time_goes_on(store: AnyStore) -> None:
             store.merge(now_ns)
         store.write(now_ns, light(now_ns, 1), light(max(now_ns - 2 * HOUR_NS, at(2)) + 5, 2))
         written += 3.0
-        assert sum(requests_by_day(store.read.counts("e")).values()) == written
+        assert sum(requests_by_day(one(store.read, COUNTS, "e")).values()) == written
 
 
 def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
@@ -327,5 +335,11 @@ def _rounded(page: str) -> str:
 def _read(store: AnyStore) -> tuple[Any, ...]:
     """Everything but the times, which name writers that drew their offsets."""
     read = store.read
-    traffic = [replace(each, first_ns=0, last_ns=0) for each in read.traffic()]
-    return read.counts("e"), read.latencies("e"), read.clusters("e"), traffic, read.evaluations()
+    traffic = [replace(each, first_ns=0, last_ns=0) for each in read_traffic(read)]
+    return (
+        one(read, COUNTS, "e"),
+        one(read, LATENCIES, "e"),
+        one(read, CLUSTERS, "e"),
+        traffic,
+        read_evaluations(read),
+    )

@@ -6,9 +6,10 @@ import random
 import pytest
 
 from openfeature_triton.dashboard import SqlStore, summary
-from openfeature_triton.dashboard.store import counts_and_latencies
+from openfeature_triton.dashboard.store import LATENCIES, counts_and_latencies
 from openfeature_triton.hooks.histogram import RELATIVE_ERROR
 from tests.dashboard.conftest import Outcome, World
+from tests.dashboard.stores import one
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_nothing_recorded_is_none_and_not_zero() -> None:
 def test_a_latency_curve_rises_to_all_requests(world: World, outcomes: list[Outcome]) -> None:
     """At each latency the curve says the share of requests that took no longer."""
     world.record("e", outcomes)
-    latencies_ms, shares = summary.latencies(SqlStore(world.url).latencies("e")).curve()
+    latencies_ms, shares = summary.latencies(one(SqlStore(world.url), LATENCIES, "e")).curve()
     assert shares[0] == 0
     assert shares[-1] == pytest.approx(1)
     for latency_ms, share in zip(latencies_ms, shares, strict=True):

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from openfeature_triton.dashboard import SqlStore, Traffic
+from openfeature_triton.dashboard import SqlStore
 from openfeature_triton.dashboard.definitions import define, read_flags
 from openfeature_triton.dashboard.statistics import Verdict
+from openfeature_triton.dashboard.store import PHASES, read_traffic
 from openfeature_triton.dashboard.verdicts import FRESH_S, OLD_S, Verdicts
 from tests.dashboard.conftest import NOW, Outcome, World
+from tests.dashboard.stores import one
 
 
 @dataclass
@@ -33,9 +35,10 @@ class Board:
 
     def verdict(self, key: str = "e") -> Verdict | None:
         """Ask as the list does."""
-        flags, phases = read_flags(str(self.world.flags)), self.store.phases(key)
-        traffic: tuple[Traffic, ...] = self.store.traffic(key)
-        return self.verdicts.of(define(key, flags, phases), traffic, phases, NOW)
+        flags, phases = read_flags(str(self.world.flags)), one(self.store, PHASES, key)
+        return self.verdicts.of(
+            define(key, flags, phases), read_traffic(self.store, key), phases, NOW
+        )
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def test_a_store_that_goes_away_costs_no_verdict_for_ever(board: Board) -> None:
     """What was known stays, and is worked out again when the store is back."""
     first = board.verdict()
     board.record()
-    traffic, phases = board.store.traffic("e"), board.store.phases("e")
+    traffic, phases = read_traffic(board.store, "e"), one(board.store, PHASES, "e")
     definition = define("e", read_flags(str(board.world.flags)), phases)
     file = board.world.folder / "store.db"
     away = file.rename(file.with_name("away.db"))

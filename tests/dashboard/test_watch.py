@@ -16,6 +16,7 @@ from openfeature.track import TrackingEventDetails
 
 from openfeature_triton.dashboard import watch as watch_module
 from openfeature_triton.dashboard.sql_store import SqlStore
+from openfeature_triton.dashboard.store import Query
 from openfeature_triton.dashboard.watch import Rules, Watch
 from openfeature_triton.dashboard.watch_events import Event, Told, exit_code
 from openfeature_triton.flagd_config import audit, life_cycle, read_document
@@ -368,12 +369,12 @@ def test_one_that_cannot_be_judged_does_not_hide_the_others(
     document["flags"] = {"a": document["flags"]["e"], **document["flags"]}
     world.flags.write_text(json.dumps(document))
     world.age(3600)
-    seen = SqlStore.seen
+    read = SqlStore.read
 
-    def fails(self: SqlStore, experiment: str | None = None) -> Any:
-        return 1 / 0 if experiment == "a" else seen(self, experiment)
+    def fails(self: SqlStore, *queries: Query) -> Any:
+        return 1 / 0 if any(each.experiment == "a" for each in queries) else read(self, *queries)
 
-    monkeypatch.setattr(SqlStore, "seen", fails)
+    monkeypatch.setattr(SqlStore, "read", fails)
     events = world.look()
     assert [(each.kind, each.experiment) for each in events] == [
         ("not_judged", "a"),

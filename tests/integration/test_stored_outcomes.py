@@ -20,14 +20,14 @@ from sqlalchemy import create_engine, text
 
 from openfeature_triton.dashboard.influx_store import InfluxStore
 from openfeature_triton.dashboard.sql_store import SqlStore
-from openfeature_triton.dashboard.store import Store
+from openfeature_triton.dashboard.store import COUNTS, LATENCIES, PHASES, Store, read_traffic
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series
 from openfeature_triton.hooks.clusters import bucket_of
 from openfeature_triton.hooks.commands import store
 from openfeature_triton.hooks.histogram import quantile_ms
 from openfeature_triton.hooks.influx_api import InfluxApi, each_row
 from openfeature_triton.hooks.schema import cluster_fields
-from tests.dashboard.stores import influx_settings
+from tests.dashboard.stores import influx_settings, one
 from tests.store_servers import InfluxServer, PostgresServer
 
 pytestmark = [
@@ -86,14 +86,14 @@ def send(settings: RecorderSettings, influx: InfluxSettings) -> Sent:
 
 def check(read: Store, sent: Sent) -> None:
     """Compare a store with what was sent: per day and language, quantiles, phases."""
-    totals = read.counts("e")
+    totals = one(read, COUNTS, "e")
     found: Counter[tuple[str, str, int]] = Counter()
     bins: dict[str, Counter[float]] = {"v": Counter(), "w": Counter()}
     for each in totals:
         day = each.start_ns // 10**9 // DAY_S
         found[each.variant, each.language, day] += int(each.fields["requests"])
         assert each.fields["exposures"] == each.fields["requests"]
-    for each in read.latencies("e"):
+    for each in one(read, LATENCIES, "e"):
         held = each.latencies
         bins[each.variant].update(dict(zip(held.bins.tolist(), held.counts.tolist(), strict=True)))
     assert found == sent.requests
@@ -104,9 +104,9 @@ def check(read: Store, sent: Sent) -> None:
         exact = np.quantile(latencies_ms, shares, method="inverted_cdf")
         stored = quantile_ms(list(bins[variant]), list(bins[variant].values()), shares)
         assert stored == pytest.approx(exact, rel=0.01)
-    (phase,) = read.phases("e")
+    (phase,) = one(read, PHASES, "e")
     assert json.loads(phase.weights) == {"v": 1, "w": 1}
-    traffic = read.traffic("e")
+    traffic = read_traffic(read, "e")
     assert sum(each.requests for each in traffic) == 3 * REQUESTS
 
 
