@@ -49,10 +49,12 @@ class LanguageEffect:
     p_value: float
 
 
-def looks(analysis: Analysis, now: datetime) -> dict[str, tuple[Look, ...]]:
-    """Give each variant's effect at each look that has an interval, by variant."""
+def looks(analysis: Analysis, first_ns: int, now: datetime) -> dict[str, tuple[Look, ...]]:
+    """Give each variant's effect at each look that has an interval, by variant.
+
+    `first_ns` is when the experiment's first traffic came.
+    """
     hour_ns = STEP_NS["hour"]
-    first_ns = min((s.index for each in analysis.variants for s in each.steps), default=0) * hour_ns
     return {
         each.variant: tuple(
             Look(end_of_slice(step.index * hour_ns, first_ns, now), step.value, step.low, step.high)
@@ -63,8 +65,13 @@ def looks(analysis: Analysis, now: datetime) -> dict[str, tuple[Look, ...]]:
     }
 
 
-def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Exposed, ...]:
-    """Give cumulative exposures (requests where nothing counts exposures) against the weights."""
+def exposed(
+    plan: Plan, totals: Sequence[Totals], first_ns: int, now: datetime
+) -> tuple[Exposed, ...]:
+    """Give cumulative exposures (requests where nothing counts exposures) against the weights.
+
+    `first_ns` is when the experiment's first traffic came.
+    """
     has_exposures = any(each.fields.get(schema.EXPOSURES) for each in totals)
     field = schema.EXPOSURES if has_exposures else schema.REQUESTS
     variants = tuple(dict.fromkeys(v for each in plan.weights.values() for v in each))
@@ -75,7 +82,7 @@ def exposed(plan: Plan, totals: Sequence[Totals], now: datetime) -> tuple[Expose
     for start_ns in sorted(by_time):
         for each in by_time[start_ns]:
             _add(plan.weights.get(each.phase, {}), each, field, counts, promised)
-        times.append(end_of_slice(start_ns, min(by_time), now))
+        times.append(end_of_slice(start_ns, first_ns, now))
         for variant in variants:
             lines[variant].append((int(counts[variant]), promised[variant]))
     return tuple(

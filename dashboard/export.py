@@ -12,6 +12,7 @@ from pathlib import Path
 from flask import Flask, render_template
 from markupsafe import Markup
 
+from openfeature_triton.dashboard.chosen import ALL, Chosen
 from openfeature_triton.dashboard.errors import DashboardError
 from openfeature_triton.dashboard.pages import Pages
 from openfeature_triton.dashboard.plotly_script import read_plotly
@@ -23,19 +24,19 @@ class ExportError(DashboardError):
     """The experiment can't be exported, or the file can't be written."""
 
 
-def as_html(app: Flask, pages: Pages, key: str, phase: str = "") -> str:
+def as_html(app: Flask, pages: Pages, key: str, chosen: Chosen = ALL) -> str:
     """Give the page with its style, its script and its plots inside.
 
     Args:
         app: what `create_app` gave, for its templates.
         pages: what its pages are made from.
         key: the experiment.
-        phase: narrows to one phase.
+        chosen: the part of it that is shown.
 
     ExportError for an unknown experiment. The file's own policy lets run only what it holds.
     """
     with app.test_request_context("/"):
-        values = pages.experiment_values(key, phase)
+        values = pages.experiment_values(key, chosen)
         if values is None:
             raise ExportError(
                 f"there is no experiment {key!r}; the dashboard's list names them all"

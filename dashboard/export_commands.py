@@ -11,6 +11,7 @@ import click
 from openfeature_triton.dashboard.access_commands import AccessFailure as ExportFailure
 
 if TYPE_CHECKING:
+    from openfeature_triton.dashboard.chosen import Chosen
     from openfeature_triton.dashboard.settings import DashboardSettings
 
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--phase", default="", help="Only this phase (html and json).")
+@click.option("--start", default="", metavar="DAY", help="Only from this day of UTC on.")
+@click.option("--end", default="", metavar="DAY", help="Only to this day of UTC, and with it.")
 @click.option("--store", metavar="URL", help="The store (default: OFT_INFLUX_URL, OFT_STORE).")
 @click.option("--flags", metavar="FILE", help="The flag file (default: OFT_FLAGS).")
 def export(
@@ -39,6 +42,8 @@ def export(
     kind: str | None,
     as_json: bool,
     phase: str,
+    start: str,
+    end: str,
     store: str | None,
     flags: str | None,
 ) -> None:
@@ -46,6 +51,7 @@ def export(
 
     One file with its plots inside, which asks for nothing from elsewhere and holds no secret.
     """
+    from openfeature_triton.dashboard.chosen import read_chosen
     from openfeature_triton.dashboard.errors import DashboardError
     from openfeature_triton.dashboard.export import write_whole
     from openfeature_triton.hooks.errors import StoreError
@@ -53,7 +59,8 @@ def export(
     named = Path(output or "").suffix.removeprefix(".").lower()
     wanted = "json" if as_json else kind or (named if named in ("json", "csv") else "html")
     try:
-        text = _make(_settings(store, flags), key, wanted, phase, has_store=store is not None)
+        chosen = read_chosen({"phase": [phase], "start": [start], "end": [end]})
+        text = _make(_settings(store, flags), key, wanted, chosen, has_store=store is not None)
         if output is not None:
             write_whole(Path(output), text)
     except (DashboardError, StoreError) as error:
@@ -75,7 +82,9 @@ def _settings(store: str | None, flags: str | None) -> DashboardSettings:
         raise ExportFailure(f"OFT_{name.upper()}: {first['msg']}; set it right") from error
 
 
-def _make(settings: DashboardSettings, key: str, kind: str, phase: str, *, has_store: bool) -> str:
+def _make(
+    settings: DashboardSettings, key: str, kind: str, chosen: Chosen, *, has_store: bool
+) -> str:
     from datetime import datetime, timezone
 
     from openfeature_triton.dashboard.app import create_app
@@ -90,14 +99,14 @@ def _make(settings: DashboardSettings, key: str, kind: str, phase: str, *, has_s
     try:
         pages = Pages(store, settings, lambda: datetime.now(timezone.utc))
         if kind == "html":
-            return as_html(create_app(settings, store=store), pages, key, phase)
-        report = pages.report(key, phase)
+            return as_html(create_app(settings, store=store), pages, key, chosen)
+        report = pages.report(key, chosen)
         if report is None:
             raise ExportError(
                 f"there is no experiment {key!r}; the dashboard's list names them all"
             )
         if kind == "csv":
-            return as_csv(key, read_periods(store, key, PeriodQuery()))
+            return as_csv(key, read_periods(store, key, PeriodQuery(start=chosen.start, end=chosen.end)))
         return json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
     finally:
         store.close()

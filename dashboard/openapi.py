@@ -42,6 +42,13 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     key = _parameter("key", "path", {"type": "string", "minLength": 1}, "the flag's key")
     phase = _parameter("phase", "query", {"type": "string"}, "only this phase")
+    day = {"type": "string", "format": "date"}
+    part = [
+        key,
+        phase,
+        _parameter("start", "query", day, "only from this day of UTC on"),
+        _parameter("end", "query", day, "only to this day of UTC, and with it"),
+    ]
     by = {"type": "string", "enum": ["day", "hour", "total"], "default": "day"}
     narrowed = [
         key,
@@ -56,7 +63,7 @@ def _paths() -> dict[str, Any]:
     }
     return {
         "/api/experiments": _get("All experiments.", [], "Experiments", 401, 503),
-        "/api/experiments/{key}": _get("One experiment.", [key, phase], "Report", 401, 404, 503),
+        "/api/experiments/{key}": _get("One experiment.", part, "Report", 400, 401, 404, 503),
         "/api/experiments/{key}/metrics": _get(
             "Its numbers by variant and date.", narrowed, "Metrics", 400, 401, 404, 503
         ),
@@ -148,7 +155,7 @@ def _schemas() -> dict[str, Any]:
         "by": {"type": "string", "enum": ["day", "hour", "total"]},
         "metrics": {"type": "array", "items": {"$ref": "#/components/schemas/Period"}},
     }
-    report = {"line": _OBJECT, "phase": {"type": "string"}, "whole": _closed(numbers)}
+    report = {"line": _OBJECT, "chosen": _OBJECT, "whole": _closed(numbers)}
     return {
         "Document": _closed({"openapi": {"type": "string"}}),
         "Experiments": _closed({"experiments": {"type": "array", "items": _OBJECT}}),

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
+from openfeature_triton.dashboard.chosen import ALL, ChoiceError, Chosen, read_chosen
 from openfeature_triton.dashboard.definitions import Flags, read_flags
 from openfeature_triton.dashboard.effects import Comparison, comparisons
 from openfeature_triton.dashboard.forest import forest
@@ -76,17 +77,17 @@ class Pages:
         )
 
     def experiment(self, key: str) -> str:
-        """Give the page of one experiment, narrowed by `?phase=`; 404 for an unknown one."""
-        phase = request.args.get("phase", "")
-        values = self.experiment_values(key, phase)
+        """Give the page of one experiment, or of a part of it; 404 for an unknown one."""
+        chosen = asked_part()
+        values = self.experiment_values(key, chosen)
         if values is None:
-            _abort_unknown(key, phase)
+            _abort_unknown(key, chosen)
         return render_template("experiment.html", **values)
 
-    def experiment_values(self, key: str, phase: str = "") -> dict[str, Any] | None:
+    def experiment_values(self, key: str, chosen: Chosen = ALL) -> dict[str, Any] | None:
         """Give what the page of one experiment is made from; None for an unknown one."""
         flags, now = self._flags(), self._clock()
-        found = self.report(key, phase, flags, now)
+        found = self.report(key, chosen, flags, now)
         if found is None:
             return None
         units = DEFAULT_UNITS.get(found.line.definition.task_type, {})
@@ -97,16 +98,20 @@ class Pages:
             "units": units,
             "plots": plots(found),
             "comparisons": _compare(found, units),
-            "forest": forest(found.by_language, is_broken=_is_broken(found)),
+            "forest": forest(found.by_language, is_broken=found.is_broken),
         }
 
     def report(
-        self, key: str, phase: str = "", flags: Flags | None = None, now: datetime | None = None
+        self,
+        key: str,
+        chosen: Chosen = ALL,
+        flags: Flags | None = None,
+        now: datetime | None = None,
     ) -> Report | None:
         """Give one experiment's report, as of now; None for an unknown one."""
         now = now or self._clock()
         told = processes(Path(self._settings.spool), now)
-        return report(self._store, flags or self._flags(), key, now, phase=phase, processes=told)
+        return report(self._store, flags or self._flags(), key, now, chosen=chosen, processes=told)
 
     def pipeline(self) -> str:
         """Give the page of what became of outcomes on their way."""
@@ -133,31 +138,36 @@ class Pages:
         return jsonify({"experiments": as_json(lines)})
 
     def experiment_json(self, key: str) -> Response:
-        """Give one experiment as JSON, narrowed by `?phase=`; 404 for an unknown one."""
-        phase = request.args.get("phase", "")
-        found = self.report(key, phase)
+        """Give one experiment, or a part of it, as JSON; 404 for an unknown one."""
+        chosen = asked_part()
+        found = self.report(key, chosen)
         if found is None:
-            _abort_unknown(key, phase)
+            _abort_unknown(key, chosen)
         return jsonify(as_json(found))
 
     def _flags(self) -> Flags:
         return read_flags(self._settings.flags, self._settings.bucketing)
 
 
-def _abort_unknown(key: str, phase: str) -> NoReturn:
-    abort(404, f"no experiment {key!r}" + (f" with a phase {phase!r}" if phase else ""))
+def asked_part() -> Chosen:
+    """Read from `?phase=&start=&end=` which part is asked for; 400 says what is wrong with it."""
+    try:
+        return read_chosen(request.args.to_dict(flat=False))
+    except ChoiceError as error:
+        abort(400, str(error))
+
+
+def _abort_unknown(key: str, chosen: Chosen) -> NoReturn:
+    phase = f" with a phase {chosen.phase!r}" if chosen.phase else ""
+    abort(404, f"no experiment {key!r}{phase}")
 
 
 def _compare(found: Report, units: Mapping[str, str]) -> tuple[Comparison, ...]:
-    if found.analysis is None:
+    if found.shown is None:
         return ()
     return comparisons(
-        found.analysis.variants,
+        found.shown.variants,
         units,
-        is_broken=_is_broken(found),
-        of_users=found.analysis.user_share is not None,
+        is_broken=found.is_broken,
+        of_users=found.shown.user_share is not None,
     )
-
-
-def _is_broken(found: Report) -> bool:
-    return found.analysis is not None and found.analysis.split.broken

@@ -75,7 +75,7 @@ def _read(store: Store, *queries: Query) -> tuple[Totals, ...]:
 
 
 def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:
-    """Give when a slice of `read_totals` ended, or now; `first_ns` is the start of the first."""
+    """Give when a slice of `read_totals` ended, or now; at `first_ns` came the first traffic."""
     day_ns = STEP_NS["day"]
     is_hour = start_ns < (first_ns // day_ns + HOURLY_DAYS) * day_ns
     end_ns = start_ns + (STEP_NS["hour"] if is_hour else day_ns)

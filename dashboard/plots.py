@@ -23,9 +23,9 @@ def plots(report: Report) -> dict[str, Any]:
 
 
 def _effect(report: Report) -> dict[str, Any] | None:
-    if report.analysis is None:
+    if report.shown is None:
         return None
-    metric = next((each.primary.metric for each in report.analysis.variants), "")
+    metric = next((each.primary.metric for each in report.shown.variants), "")
     is_share = metric in RATES or metric.startswith(LATENCY)
     scale, unit = (100.0, "points" if metric in RATES else "%") if is_share else (1.0, "")
     lines = []

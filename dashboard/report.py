@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from openfeature_triton.dashboard import summary
@@ -15,7 +15,8 @@ from openfeature_triton.dashboard.breakdowns import (
     fallback_count,
     latency_curves,
 )
-from openfeature_triton.dashboard.definitions import Flags, define
+from openfeature_triton.dashboard.chosen import ALL, Chosen
+from openfeature_triton.dashboard.definitions import Definition, Flags, define
 from openfeature_triton.dashboard.developments import (
     Exposed,
     LanguageEffect,
@@ -29,24 +30,38 @@ from openfeature_triton.dashboard.losses import add_up
 from openfeature_triton.dashboard.phases import PhaseLine, phase_lines
 from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
 from openfeature_triton.dashboard.processes import Process
-from openfeature_triton.dashboard.statistics import Analysis
-from openfeature_triton.dashboard.store import PHASES, SEEN, Query, Store, traffic_of
+from openfeature_triton.dashboard.statistics import Analysis, Plan
+from openfeature_triton.dashboard.store import (
+    PHASES,
+    SEEN,
+    Phase,
+    Query,
+    Seen,
+    Store,
+    Totals,
+    Traffic,
+    traffic_of,
+)
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.dashboard.validity import Check, checks
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One experiment. `phase` is the one that the numbers are narrowed to, empty for all.
+    """One experiment, of which all or a part was `chosen`.
 
-    `analysis` is what the statistics say of what is shown; None where no control is known.
-    `fallbacks` counts, by the variant assigned, the requests that another one answered.
+    `line`, `checks`, `phases` and `analysis`, which has the verdict, are of all of it. The rest is
+    of what was chosen: `part` is what the statistics say of that (None where it is all of it), and
+    `split` the newest of its phases (None without any). Both analyses are None where no control is
+    known. `fallbacks` counts, by the variant assigned, the requests that another one answered.
     """
 
     line: Line
-    phase: str
-    analysis: Analysis | None
+    chosen: Chosen
     checks: tuple[Check, ...]
+    analysis: Analysis | None
+    part: Analysis | None
+    split: PhaseLine | None
     whole: Numbers
     variants: Mapping[str, Numbers]
     fallbacks: Mapping[str, int]
@@ -59,6 +74,16 @@ class Report:
     exposed: tuple[Exposed, ...]
     by_language: tuple[LanguageEffect, ...]
 
+    @property
+    def shown(self) -> Analysis | None:
+        """What the statistics say of what was chosen."""
+        return self.part if self.chosen else self.analysis
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a split is broken, so that no difference can be trusted."""
+        return any(each is not None and each.split.broken for each in (self.analysis, self.part))
+
 
 def report(
     store: Store,
@@ -66,63 +91,131 @@ def report(
     key: str,
     now: datetime,
     *,
-    phase: str = "",
+    chosen: Chosen = ALL,
     processes: Sequence[Process] = (),
 ) -> Report | None:
-    """Give one experiment's report; None if it is unknown.
+    """Give one experiment's report; None if it, or the phase that was chosen, is unknown.
 
     Args:
         store: what was recorded.
         flags: the flag file's experiments.
         key: the experiment.
         now: the present time.
-        phase: the one to narrow to, if any.
+        chosen: the part of it that is looked at.
         processes: the recording processes that can be seen from here.
     """
-    seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
-    every = read_totals(store, key, seen)
-    traffic = traffic_of(seen, every)
-    definition = define(key, flags, phases)
-    line = line_of(definition, traffic, phases, now)
-    is_known = traffic or phases or definition.status in ("running", "disabled")
-    lines = phase_lines(definition, traffic, phases)
-    if not is_known or (phase and phase not in {each.phase for each in lines}):
+    known = _read(store, flags, key)
+    lines = known.phase_lines()
+    if not known.is_something or chosen.phase not in ("", *(each.phase for each in lines)):
         return None
-    plan, problems = make_plan(definition, phases)
-    totals, clusters = (
-        [each for each in given if phase in ("", each.phase)]
-        for given in (every, read_clusters(store, key, plan, seen))
-    )
-    analysis = analyse(plan, totals, now, clusters)
-    variants = by_variant(definition, totals)
+    analysis = known.analyse(now)
+    part = known.part(chosen)
+    line = line_of(known.definition, known.traffic(), known.phases, now)
+    variants = by_variant(part.definition, part.totals)
     numbers = {variant: summary.numbers(each) for variant, each in variants.items()}
-    fallbacks = {variant: fallback_count(each) for variant, each in variants.items()}
-    whole = summary.numbers(totals)
+    part_analysis = part.analyse(now) if chosen else None
+    shown = part_analysis if chosen else analysis
     return Report(
         line=line,
-        phase=phase,
+        chosen=chosen,
+        checks=_checks(known, line, analysis, processes, now),
         analysis=analysis,
-        checks=checks(
-            analysis,
-            requests=whole.requests,
-            fallbacks=fallbacks,
-            last_seen=line.last_seen,
-            is_running=definition.status == "running",
-            now=now,
-            problems=problems,
-            is_of_users=plan.unit == "user",
-            losses=add_up(processes, line.first_seen),
-        ),
-        whole=whole,
+        part=part_analysis,
+        split=_split(part.phase_lines(), chosen),
+        whole=summary.numbers(part.totals),
         variants=numbers,
-        fallbacks=fallbacks,
-        languages=by_slice(definition, totals, lambda each: each.language),
-        days=by_slice(definition, totals, lambda each: each.day.isoformat()),
+        fallbacks=_fallbacks(part),
+        languages=by_slice(part.definition, part.totals, lambda each: each.language),
+        days=by_slice(part.definition, part.totals, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in numbers.values() for m in each.metrics)),
         phases=lines,
         curves=latency_curves(variants),
-        looks={} if analysis is None else looks(analysis, now),
-        exposed=exposed(plan, totals, now),
+        looks={} if shown is None else looks(shown, known.first_ns, now),
+        exposed=exposed(part.plan, part.totals, known.first_ns, now),
         # Buckets of users know no language, and requests of users are not to be compared.
-        by_language=() if plan.unit == "user" else by_language(plan, totals),
+        by_language=() if part.plan.unit == "user" else by_language(part.plan, part.totals),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of an experiment, or of a part of it."""
+
+    definition: Definition
+    seen: tuple[Seen, ...]
+    phases: tuple[Phase, ...]
+    plan: Plan
+    problems: tuple[str, ...]
+    totals: tuple[Totals, ...]
+    clusters: tuple[Totals, ...]
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is, or was, such an experiment."""
+        return bool(self.seen or self.phases or self.definition.status in ("running", "disabled"))
+
+    @property
+    def first_ns(self) -> int:
+        """When its first traffic came; 0 before."""
+        return min((each.first_ns for each in self.seen), default=0)
+
+    def part(self, chosen: Chosen) -> _Known:
+        """Give what is known of a part."""
+        totals, clusters = (
+            tuple(each for each in given if chosen.holds(each))
+            for given in (self.totals, self.clusters)
+        )
+        return replace(self, totals=totals, clusters=clusters)
+
+    def analyse(self, now: datetime) -> Analysis | None:
+        return analyse(self.plan, self.totals, now, self.clusters)
+
+    def traffic(self) -> tuple[Traffic, ...]:
+        return traffic_of(self.seen, self.totals)
+
+    def phase_lines(self) -> tuple[PhaseLine, ...]:
+        return phase_lines(self.definition, self.traffic(), self.phases)
+
+
+def _read(store: Store, flags: Flags, key: str) -> _Known:
+    seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
+    definition = define(key, flags, phases)
+    plan, problems = make_plan(definition, phases)
+    totals = read_totals(store, key, seen)
+    clusters = read_clusters(store, key, plan, seen)
+    return _Known(definition, seen, phases, plan, problems, totals, clusters)
+
+
+def _checks(
+    known: _Known,
+    line: Line,
+    analysis: Analysis | None,
+    processes: Sequence[Process],
+    now: datetime,
+) -> tuple[Check, ...]:
+    return checks(
+        analysis,
+        requests=line.requests,
+        fallbacks=_fallbacks(known),
+        last_seen=line.last_seen,
+        is_running=known.definition.status == "running",
+        now=now,
+        problems=known.problems,
+        is_of_users=known.plan.unit == "user",
+        losses=add_up(processes, line.first_seen),
+    )
+
+
+def _fallbacks(known: _Known) -> dict[str, int]:
+    variants = by_variant(known.definition, known.totals)
+    return {variant: fallback_count(each) for variant, each in variants.items()}
+
+
+def _split(lines: Sequence[PhaseLine], chosen: Chosen) -> PhaseLine | None:
+    """Give the phase whose split is shown: the chosen one, or the newest that has something."""
+    if chosen.phase:
+        return next(each for each in lines if each.phase == chosen.phase)
+    current = next((each for each in lines if each.is_current), None)
+    if not chosen.is_range:
+        return current
+    return next((each for each in lines if any(s.count for s in each.split.shares)), current)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort
 
 from openfeature_triton.dashboard.export import ExportError, as_html
 from openfeature_triton.dashboard.formats import file_name
-from openfeature_triton.dashboard.pages import Pages
+from openfeature_triton.dashboard.pages import Pages, asked_part
 
 
 class Reports:
@@ -17,9 +17,9 @@ class Reports:
         self._pages = pages
 
     def report(self, key: str) -> Response:
-        """Give the report of one experiment, narrowed by `?phase=`; 404 for an unknown one."""
+        """Give the report of one experiment, or of a part of it; 404 for an unknown one."""
         try:
-            text = as_html(self._app, self._pages, key, request.args.get("phase", ""))
+            text = as_html(self._app, self._pages, key, asked_part())
         except ExportError as error:
             abort(404, str(error))
         answer = Response(text, mimetype="text/html")
