@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 # RFC 5646, section 2.1, of which two and three letters are the languages that anybody uses.
 _TAG = re.compile(
@@ -13,21 +15,24 @@ _TAG = re.compile(
 )
 
 
+PREFERRED = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv", "mo": "ro"}
+"""Primary subtags that the registry of RFC 5646 (section 3.1.7) prefers another for."""
+
+
 def canonical_language(text: str) -> str | None:
-    """Give a tag in its canonical letters (`HI_in`: `hi-IN`); None for what is no language."""
+    """Give a tag in its canonical form (`HI_in`: `hi-IN`); None for what is no language."""
     tag = text.replace("_", "-").lower()
     if not _TAG.fullmatch(tag):
         return None
-    first, *rest = tag.split("-")
-    written, before = [first], first
-    for subtag in rest:
-        if len(before) == 1:
-            written.append(subtag)
-        elif len(subtag) == 2:
-            written.append(subtag.upper())
-        elif len(subtag) == 4 and subtag.isalpha():
-            written.append(subtag.title())
-        else:
-            written.append(subtag)
-        before = subtag
+    primary, *others = tag.split("-")
+    return canonical_letters([PREFERRED.get(primary, primary), *others])
+
+
+def canonical_letters(subtags: Sequence[str]) -> str:
+    """Region in capitals, script in title case, all else small (RFC 5646, section 2.1.1)."""
+    written = list(subtags[:1])
+    for before, subtag in pairwise(subtags):
+        if len(before) == 1:  # extensions and private use stay small
+            return "-".join([*written, *subtags[len(written) :]])
+        written.append({2: subtag.upper(), 4: subtag.title()}.get(len(subtag), subtag))
     return "-".join(written)

@@ -112,6 +112,7 @@ BREAKS: list[tuple[str, Callable[[dict[str, Any], dict[str, Any]], object]]] = [
     ("condition-always", lambda _, f: _condition(f, {"in": [LANGUAGE, "hi, ta"]})),
     ("language-tag", lambda _, f: _condition(f, {"in": [LANGUAGE, ["hindi"]]})),
     ("language-tag", lambda _, f: _condition(f, {"in": [LANGUAGE, ["en-us"]]})),
+    ("language-tag", lambda _, f: _condition(f, {"==": [LANGUAGE, "iw"]})),
     ("evaluation", lambda _, f: _condition(f, {"%": [1, 0]})),
     ("overlap", lambda d, _: _second(d)),
     ("overlap-ordered", lambda d, _: _second(d, priority=200)),
