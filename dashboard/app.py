@@ -24,6 +24,7 @@ from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.sign_in import SignIn
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.tracking import Tracking
+from openfeature_triton.flagd_config.counted import counted
 from openfeature_triton.hooks.errors import StoreError
 from openfeature_triton.hooks.recorder import Recorder
 from openfeature_triton.hooks.settings import RecorderSettings
@@ -125,6 +126,7 @@ def _add_files(app: Flask) -> None:
 def _add_formats(app: Flask) -> None:
     for shown in (formats.count, formats.percent, formats.decimals, formats.number, formats.minute):
         app.add_template_filter(shown)
+    app.add_template_filter(counted)
     app.add_template_filter(formats.ago)
     app.add_template_filter(formats.short_percent)
     app.add_template_filter(formats.unbroken)

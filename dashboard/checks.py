@@ -8,6 +8,7 @@ from contextlib import closing
 from openfeature_triton.dashboard.open_store import open_store
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.store import SEEN, Query
+from openfeature_triton.flagd_config.counted import counted
 from openfeature_triton.hooks import MissingStoreError, StoreError
 
 
@@ -22,4 +23,5 @@ def reading() -> list[tuple[str, str, str]]:
         return [("warning", f"{error.store}: {error.problem}", error.advice)]
     except StoreError as error:
         return [("broken", f"{error.store}: {error.problem}", error.advice)]
-    return [("fine", f"{len(experiments)} experiments with traffic, read in {took_ms:.0f} ms", "")]
+    seen = counted(len(experiments), "experiment")
+    return [("fine", f"{seen} with traffic, read in {took_ms:.0f} ms", "")]

@@ -106,7 +106,9 @@ def _make(
                 f"there is no experiment {key!r}; the dashboard's list names them all"
             )
         if kind == "csv":
-            return as_csv(key, read_periods(store, key, PeriodQuery(start=chosen.start, end=chosen.end)))
+            return as_csv(
+                key, read_periods(store, key, PeriodQuery(start=chosen.start, end=chosen.end))
+            )
         return json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
     finally:
         store.close()

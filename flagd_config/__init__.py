@@ -16,7 +16,7 @@ The way of a document through its modules:
     planned    assigner, plan, split_order, forecast, plan_picture, plan_page
     edited     new_experiment, flag_layout, flag_text, ramp, life_cycle, edit, file_change, audit,
                experiment_view
-    by hand    command_line, options, offers, progress, tables, doctor, commands,
+    by hand    command_line, options, offers, progress, tables, counted, doctor, commands,
                explain_commands, plan_commands, experiment_commands, new_commands, doctor_commands
 """
 

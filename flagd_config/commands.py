@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openfeature_triton.flagd_config import options
+from openfeature_triton.flagd_config.counted import counted
 from openfeature_triton.flagd_config.options import CouldNotRun, make_against
 from openfeature_triton.flagd_config.progress import progress
 from openfeature_triton.flagd_config.tables import table
@@ -137,15 +138,11 @@ def _show(report: Report) -> None:
     if report.could_not_run or not (report.flags or report.clean):
         return
     click.echo(
-        f"{report.path}: {_count(report.flags, 'flag')}, {_count(len(experiments), 'experiment')}"
+        f"{report.path}: {counted(report.flags, 'flag')}, {counted(len(experiments), 'experiment')}"
     )
     if experiments:
         rows = [row for experiment in experiments for row in _rows(experiment)]
         click.echo(table([_COLUMNS, *rows]))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _rows(experiment: Experiment) -> list[tuple[str, ...]]:

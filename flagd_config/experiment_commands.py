@@ -124,6 +124,7 @@ def _step(command: str, meaning: str, takes: Callable[[Any], Any] = _editing) ->
         start: int | None = None,
         end: int | None = None,
     ) -> None:
+        """Take the step, and say what came of it."""
         from openfeature_triton.flagd_config.dates import Dates
         from openfeature_triton.flagd_config.life_cycle import step
 

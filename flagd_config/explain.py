@@ -130,6 +130,7 @@ def _explain(
     tracer = Tracer(rule_data(context, key, moment), key, document.bucketing)
 
     def made(variant: str | None, why: str, error: str | None = None) -> Explanation:
+        """Give the explanation of this result."""
         service_id = known.get(variant or "")
         return Explanation(
             key,

@@ -74,6 +74,7 @@ def step(
     allowed, goal = STEPS[command]
 
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        """Set the state, and dates if any are named."""
         text.set(("flags", key, "state"), "ENABLED" if goal == RUNNING else "DISABLED")
         text.set(("flags", key, "metadata", "status"), goal)
         if dates:
@@ -93,6 +94,7 @@ def schedule(
         raise LifeCycleError(Place(str(path)).at("flags", key), "no date is named", "name one")
 
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        """Set the dates alone."""
         _set_dates(path, text, experiment, rule, dates)
 
     return _edit(path, key, ("schedule", ALIVE, reason), change, against)
@@ -108,6 +110,7 @@ def ramp(
     """
 
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        """Write the new weight in each place of a variant."""
         weights = new_weights(experiment.weights, shares, Place(str(path)).at("flags", key))
         for place, variant in _weight_places(path, key, rule):
             text.set(place, weights.pop(variant, 0))  # 0 where a variant has a second share
@@ -125,6 +128,7 @@ def conclude(
     """
 
     def change(text: FlagText, experiment: Experiment, rule: Any) -> None:
+        """Give the winner to all whom the experiment took."""
         if winner not in experiment.services:
             names = ", ".join(experiment.services)
             place = Place(str(path)).at("flags", key)

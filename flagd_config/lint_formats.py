@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from openfeature_triton.flagd_config.counted import counted
 from openfeature_triton.flagd_config.errors import one_line
 from openfeature_triton.flagd_config.findings import ERROR, NOTE, SEVERITIES, WARNING, Finding
 from openfeature_triton.flagd_config.lint import Report
@@ -41,11 +42,7 @@ def summary(reports: Sequence[Report]) -> str:
     for report in reports:
         for finding in report.findings:
             counts[finding.severity] += 1
-    parts = [
-        f"{count:,} {severity}{'' if count == 1 else 's'}"
-        for severity, count in counts.items()
-        if count
-    ]
+    parts = [counted(count, severity) for severity, count in counts.items() if count]
     return ", ".join(parts)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -14,7 +15,10 @@ from openfeature_triton.flagd_config.progress import progress
 
 if TYPE_CHECKING:
     from openfeature_triton.flagd_config.document import Document
+    from openfeature_triton.flagd_config.findings import Finding
     from openfeature_triton.flagd_config.forecast import Forecast
+    from openfeature_triton.flagd_config.lint import Against
+    from openfeature_triton.flagd_config.plan import MovePlan
 
 _KEYS = 100_000
 
@@ -66,37 +70,59 @@ def plan(
     Evaluates both versions for the same targeting keys: the same input gives the same plan. Exits
     0, 1 where `lint` finds something in NEW, 2 where a version cannot be read.
     """
-    from dataclasses import replace
-
-    from openfeature_triton.flagd_config.lint import lint_file
-    from openfeature_triton.flagd_config.plan import default_keys, make_plan
+    from openfeature_triton.flagd_config.plan import default_keys
     from openfeature_triton.flagd_config.plan_page import as_html
-    from openfeature_triton.flagd_config.plan_picture import as_text
 
     if len(files) != (1 if against else 2):
         raise click.UsageError("name OLD and NEW, or NEW and --against")
-    old_name, new_name = against or files[0], files[-1]
+    names = against or files[0], files[-1]
     held_to = make_against(registry, bucketing, task_types)
-    with progress("planning") as say:
-        old, new = (_read(name, new_name, bucketing) for name in (old_name, new_name))
-        keys = _read_keys(keys_path) if keys_path else default_keys(count)
-        made = make_plan(old, new, keys, at=at, say=say)
-        findings = lint_file(new_name, replace(held_to, before=old.flags)).findings
-    forecasts, problem = _forecasts(new)
+    keys = _read_keys(keys_path) if keys_path else default_keys(count)
+    found = _found(names, keys, held_to, at)
     if html_path:
-        page = as_html(made, f"{old_name} → {new_name}", forecasts, findings)
+        page = as_html(found.plan, " → ".join(names), found.forecasts, found.findings)
         _write(html_path, page)
-    if as_json:
-        more = {
-            "forecasts": [each.as_dict() for each in forecasts],
-            "findings": [each.as_dict() for each in findings],
-        }
-        click.echo(json.dumps({**made.as_dict(), **more}, indent=2))
-    else:
-        click.echo(as_text(made, forecasts, findings))
-    if problem:
-        click.echo(f"the end at present traffic is not known: {problem}", err=True)
-    command.exit(1 if any(finding.counts for finding in findings) else 0)
+    click.echo(_as_json(found) if as_json else _as_text(found))
+    if found.problem:
+        click.echo(f"the end at present traffic is not known: {found.problem}", err=True)
+    command.exit(1 if any(finding.counts for finding in found.findings) else 0)
+
+
+class _Found(NamedTuple):
+    """All that is said of a change; `problem` is why nothing is known of present traffic."""
+
+    plan: MovePlan
+    findings: Sequence[Finding]
+    forecasts: list[Forecast]
+    problem: str
+
+
+def _found(names: tuple[str, str], keys: list[str], held_to: Against, at: int | None) -> _Found:
+    """Read both versions, evaluate them, lint the new one, and look at the store."""
+    from dataclasses import replace
+
+    from openfeature_triton.flagd_config.lint import lint_file
+    from openfeature_triton.flagd_config.plan import make_plan
+
+    with progress("planning") as say:
+        old, new = (_read(name, names[1], held_to.bucketing) for name in names)
+        made = make_plan(old, new, keys, at=at, say=say)
+        findings = lint_file(names[1], replace(held_to, before=old.flags)).findings
+    return _Found(made, findings, *_forecasts(new))
+
+
+def _as_json(found: _Found) -> str:
+    more = {
+        "forecasts": [each.as_dict() for each in found.forecasts],
+        "findings": [each.as_dict() for each in found.findings],
+    }
+    return json.dumps({**found.plan.as_dict(), **more}, indent=2)
+
+
+def _as_text(found: _Found) -> str:
+    from openfeature_triton.flagd_config.plan_picture import as_text
+
+    return as_text(found.plan, found.forecasts, found.findings)
 
 
 def _forecasts(document: Document) -> tuple[list[Forecast], str]:

@@ -68,6 +68,7 @@ class _Reader:
         self._anchors: dict[str, Any] = {}
 
     def document(self) -> Any:
+        """Give the stream's only document; None of an empty stream."""
         next(self._events)  # the stream starts
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None

@@ -16,6 +16,7 @@ from openfeature.contrib.provider.flagd.config import Config, ResolverType
 from pydantic import SecretStr
 
 from openfeature_triton.flagd_config import Document
+from openfeature_triton.flagd_config.counted import counted
 from openfeature_triton.provider.errors import KeyringError, ProviderError
 from openfeature_triton.provider.flag_sources import FlagSource
 from openfeature_triton.provider.generation import check_generation
@@ -61,7 +62,8 @@ def flags() -> Lines:
         return [(BROKEN, problem, f"{advice}; OFT_FLAGS names it")]
     document = heard.document
     running = sum(each.enabled for each in document.experiments.values())
-    text = f"{_named(settings)}: {len(document.flags)} flags, {running} running experiments"
+    held = counted(len(document.flags), "flag"), counted(running, "running experiment")
+    text = f"{_named(settings)}: {', '.join(held)}"
     lines = [(FINE, text, "")]
     if heard.problem and not document.refused:
         lines = [(WARNING, f"{text}; {heard.problem}", "the last good flags are in force")]
@@ -107,7 +109,7 @@ def registry() -> Lines:
             return [(BROKEN, *_parted(found))]
         records = found.records()
         published = sum(each.service.published for each in records)
-        text = f"{found.name}: {len(records)} services, {published} of them published"
+        text = f"{found.name}: {counted(len(records), 'service')}, {published} of them published"
         if not found.is_current():
             advice = "any command does it: openfeature-triton service list"
             return [(WARNING, f"{text}; its table is of an earlier version", advice)]

@@ -94,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        """Answer what the server and its models are, and whether they are ready."""
         match self.path.strip("/").split("/"):
             case ["v2"]:
                 self._answer(200, {"name": "openfeature-triton demo", "extensions": []})
@@ -107,6 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(404, f"there is nothing at {self.path}")
 
     def do_POST(self) -> None:
+        """Answer an inference, to whoever brings the credential."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         given = self.headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), self.server.credential.encode()):

@@ -107,7 +107,7 @@ def test_all_is_well(here: SetUp) -> None:
     held = sorted(path.name for path in here.folder.iterdir())
     found = here.said()
     assert {each["state"] for each in found.values()} == {"fine"}, found
-    assert "1 services" in found["registry"]["lines"][0]["text"]
+    assert "1 service," in found["registry"]["lines"][0]["text"]
     assert "a: echo at http" in found["tritons"]["lines"][0]["text"]
     result = CliRunner().invoke(doctor, ["store"])
     assert "1 checks: all fine" in result.output
