@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from openfeature_triton.provider.breaker import Breakers
 from openfeature_triton.provider.clients import TritonClients
-from openfeature_triton.provider.deadline import Deadline, TaskTimer
+from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.errors import UnknownServiceError
 from openfeature_triton.provider.foreign_errors import (
     CANCELLED,
@@ -31,6 +31,7 @@ from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.router import Router
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
+from openfeature_triton.provider.timers import Timer
 
 T = TypeVar("T")
 
@@ -49,12 +50,6 @@ class Backing(Protocol):
 
     def token(self, route: Route, served: str) -> str:
         """Sign what a later outcome is credited to."""
-
-
-class _Timer(Protocol):
-    def stop(self) -> None: ...
-
-    def raised(self, error: BaseException | None) -> bool: ...
 
 
 class _Measured:
@@ -84,7 +79,7 @@ class _Measured:
         self._backing = backing
         self._metrics: dict[str, float] = {}
         self._deadline = self._until = Deadline(deadline_s)
-        self._timer: _Timer | None = None
+        self._timer: Timer | None = None
         self._running = False
         self._cut_off: BaseException | None = None
         self._started_ns = 0
@@ -255,7 +250,7 @@ class AsyncCall(_Measured):
 
     async def __aenter__(self) -> AsyncCall:
         self._started_ns = perf_counter_ns()
-        self._timer = TaskTimer(self._until)
+        self._timer = self._backing.clients.task_timer(self._until)
         return self
 
     async def __aexit__(
@@ -275,5 +270,5 @@ class AsyncCall(_Measured):
             except BaseException as error:
                 if not self._fall_back(error):
                     raise
-            self._timer = TaskTimer(self._until)
+            self._timer = self._backing.clients.task_timer(self._until)
             return await fn(self)

@@ -17,6 +17,7 @@ from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.loop_clients import LoopClients
 from openfeature_triton.provider.service import Service, check_service
 from openfeature_triton.provider.settings import ProviderSettings
+from openfeature_triton.provider.task_timers import TaskTimer
 
 if TYPE_CHECKING:
     from openfeature_triton.provider.grpc_clients import GrpcClients
@@ -79,6 +80,10 @@ class TritonClients:
         Raises InvalidServiceError.
         """
         return self._of_loops.get(service)
+
+    def task_timer(self, deadline: Deadline) -> TaskTimer:
+        """Cut off whatever the present task waits for, at a deadline."""
+        return self._of_loops.timer(deadline)
 
     def discard(self, service: Service) -> None:
         """Forget this thread's HTTP client of a service: it was left in the middle of an answer."""

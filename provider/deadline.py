@@ -2,15 +2,13 @@
 
 tritonclient's own timeouts are per socket operation: a server that drips bytes keeps within them
 for ever. So the end of a call is enforced from outside: over HTTP by a timer in the thread's gevent
-loop (`hub_timers`), over gRPC by the request's own deadline, in asyncio by cancelling the task.
+loop (`hub_timers`), over gRPC by the request's own deadline, in asyncio by cancelling the task
+(`task_timers`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import time
-from typing import Any
 
 from openfeature_triton.provider.errors import DeadlineExceededError
 
@@ -37,34 +35,3 @@ class Deadline:
     def error(self) -> DeadlineExceededError:
         """What a call raises that was cut off."""
         return DeadlineExceededError(self.total_s)
-
-
-class TaskTimer:
-    """Cancels the present asyncio task at the deadline, and tells its own cancelling from others'.
-
-    As `asyncio.timeout` does, which Python 3.10 lacks.
-    """
-
-    __slots__ = ("_expired", "_handle", "_task")
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._task: Any = asyncio.current_task()
-        self._expired = False
-        loop = asyncio.get_running_loop()
-        self._handle = loop.call_later(deadline.left_s(), self._expire)
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._task.cancel()
-
-    def stop(self) -> None:
-        """Let the call go on, or be over."""
-        self._handle.cancel()
-
-    def raised(self, error: BaseException | None) -> bool:
-        """Whether this timer cancelled the task, and nobody else did; takes the cancelling back."""
-        if not self._expired:
-            return False
-        self._expired = False
-        others = self._task.uncancel() if sys.version_info >= (3, 11) else 0
-        return others == 0 and isinstance(error, asyncio.CancelledError)

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from openfeature_triton.provider.credential_plugin import CredentialPlugin
+from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.service import Service, check_service
+from openfeature_triton.provider.task_timers import TaskTimer, TaskTimers
 
 
 class LoopClients:
@@ -27,14 +29,19 @@ class LoopClients:
 
     def get(self, service: Service) -> Any:
         """Give the running loop's client of a service. Raises InvalidServiceError."""
-        loop = asyncio.get_running_loop()
-        mine = self._loops.get(loop)
-        if mine is None:
-            mine = self._open(loop)
+        mine = self._mine()
         pooled = mine.pooled.get(service.service_id)
         if pooled is None or pooled[0] is not service:
             pooled = self._renew(mine, service, pooled)
         return pooled[1]
+
+    def timer(self, deadline: Deadline) -> TaskTimer:
+        """Cut the present task off at a deadline."""
+        return self._mine().timers.start(deadline)
+
+    def _mine(self) -> _OneLoop:
+        loop = asyncio.get_running_loop()
+        return self._loops.get(loop) or self._open(loop)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> _OneLoop:
         mine = _OneLoop()
@@ -100,9 +107,10 @@ class LoopClients:
 
 
 class _OneLoop:
-    """The clients of one event loop, by service id; used in its thread alone."""
+    """The clients of one event loop, by service id, and its timers; used in its thread alone."""
 
     def __init__(self) -> None:
+        self.timers = TaskTimers()
         self.pooled: dict[str, tuple[Service, Any]] = {}
         self.retired: list[Any] = []
         self.closing: AsyncGenerator[None, None] | None = None
