@@ -5,6 +5,7 @@ Done by one thread at a time, in slices, so that requests in other threads hardl
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import Counter
@@ -33,6 +34,13 @@ _MANY = 4096
 
 _BREATH_AFTER = 4096
 """How many outcomes are folded between two breaths: less than a millisecond's worth."""
+
+_VERY_MANY = 32_768
+_MOST_AT_ONCE = 2**20
+_SERIES_AT_ONCE = 256
+"""From how many bare successes on large slices are folded; how many at most, and of how many
+series. Copying the most out of a queue takes some 2 ms.
+"""
 
 
 class Folding:
@@ -80,9 +88,9 @@ class Folding:
         self.rollups.turn_to(now_ns)
         self._fold_exposures()
         self._fold_evaluations()
-        for successes in _slices(self._inboxes.successes):
+        for successes in _slices(self._inboxes.successes, many=_VERY_MANY):
             self._fold_slice(successes, outcomes.fold_successes)
-        for others in _slices(self._inboxes.outcomes):
+        for others in _slices(self._inboxes.outcomes, many=math.inf):
             self._fold_slice(others, lambda given: outcomes.fold(given, self._units))
         self._fold_credits()
         self._fold_phases()
@@ -179,17 +187,20 @@ class Folding:
         self.last_error = f"{type(error).__name__}: {error}"[:500]
 
 
-def _slices(inbox: Inbox[Series, T]) -> Iterator[list[tuple[Series, Sequence[T]]]]:
-    """Take out what waits in slices over many series, which numpy takes in one go.
+def _slices(inbox: Inbox[Series, T], many: float) -> Iterator[list[tuple[Series, Sequence[T]]]]:
+    """Take out what waits in slices over several series, which numpy takes in one go.
 
-    Where so much waits that some may soon be dropped, the interpreter is not given away before it
-    asks for it, which it does after 5 ms.
+    Small slices, between which other threads may run; from `many` on large ones, which need no
+    breath. Where so much waits that some may soon be dropped, there is none either: the
+    interpreter is given away when others ask for it, which they do after 5 ms.
     """
-    is_crowded = inbox.is_crowded
+    is_crowded, size_most, series_most = inbox.is_crowded, outcomes.AT_ONCE, SLICE
+    if inbox.pending >= many:
+        size_most, series_most = _MOST_AT_ONCE, _SERIES_AT_ONCE
     batches: list[tuple[Series, Sequence[T]]] = []
     size = since_breath = 0
-    for series, waiting in inbox.drain(outcomes.AT_ONCE):
-        if size + len(waiting) > outcomes.AT_ONCE or len(batches) == SLICE:
+    for series, waiting in inbox.drain(size_most):
+        if size + len(waiting) > size_most or len(batches) == series_most:
             yield batches
             batches, size = [], 0
         if since_breath > _BREATH_AFTER and not is_crowded:

@@ -31,8 +31,7 @@ def bin_of(latency_ms: npt.ArrayLike) -> Ints:
 
 def bin_of_ln(ln_latency_ms: Floats) -> Ints:
     """Give the bin of each ln of a latency in ms, at least that of `MIN_LATENCY_MS`."""
-    bins = np.floor((ln_latency_ms - math.log(MIN_LATENCY_MS)) / _LN_GAMMA)
-    return np.asarray(bins, np.int64)
+    return np.asarray((ln_latency_ms - math.log(MIN_LATENCY_MS)) / _LN_GAMMA, np.int64)
 
 
 BINS = int(bin_of(MAX_LATENCY_MS)) + 1

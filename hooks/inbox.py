@@ -11,7 +11,6 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -59,7 +58,8 @@ class Things(deque[T]):
 class Floats(_FloatArray):
     """A queue of floats: 8 bytes each, no objects, taken out by the thousand in one step."""
 
-    room = BASE_ROOM
+    __slots__ = ("room",)  # found faster than an attribute
+    room: int
 
     def take(self, most: int) -> array[float]:
         """Take out the first ones."""
@@ -68,7 +68,11 @@ class Floats(_FloatArray):
         return taken
 
 
-new_floats = partial(Floats, "d")
+def new_floats() -> Floats:
+    """Make a queue of floats."""
+    queue = Floats("d")
+    queue.room = BASE_ROOM
+    return queue
 
 
 @dataclass(slots=True)
@@ -167,7 +171,7 @@ class Inbox(Generic[K, T]):
             queue, waiting = entry.queue, len(entry.queue)
             entry.busy = entry.busy or waiting > 0
             while waiting > 0:
-                taken = queue.take(min(waiting, GRANT))
+                taken = queue.take(min(waiting, max(most, GRANT)))
                 waiting -= len(taken)
                 for start in range(0, len(taken), most):
                     yield entry.fitted, taken[start : start + most]

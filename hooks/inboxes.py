@@ -15,6 +15,8 @@ from openfeature_triton.hooks.sink import Point
 
 _MAX_PHASES = 1000
 _MAX_CREDITS = 16_384
+_BARE_FOR_ONE = 4
+"""How many bare latencies, of 8 bytes each, may wait in the place of one outcome of 88 or more."""
 
 
 class Inboxes:
@@ -35,8 +37,9 @@ class Inboxes:
             return fit_series(series, task_types)
 
         bounds = settings.max_series, settings.max_pending
+        bare = settings.max_series, _BARE_FOR_ONE * settings.max_pending
         self.fit = fit
-        self.successes: Inbox[Series, float] = Inbox(new_floats, fit, _COARSER_SERIES, *bounds)
+        self.successes: Inbox[Series, float] = Inbox(new_floats, fit, _COARSER_SERIES, *bare)
         self.outcomes: Inbox[Series, Outcome] = Inbox(Things, fit, _COARSER_SERIES, *bounds)
         self.exposures: Inbox[Series, None] = Inbox(Things, fit, _COARSER_SERIES, *bounds)
         self.evaluations: Inbox[Evaluation, object] = Inbox(

@@ -50,7 +50,8 @@ class RecorderSettings(BaseSettings):
     max_pending: int = Field(
         default=1_000_000,
         ge=1,
-        description="how many outcomes wait in memory; more are dropped, counted",
+        description="how many outcomes wait in memory, and four times as many of which nothing but"
+        " the latency is told; more are dropped, counted",
     )
     max_backlog: int = Field(
         default=50_000,

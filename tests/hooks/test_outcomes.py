@@ -105,6 +105,22 @@ def test_bare_latencies_fold_as_successes(given_batches: list[tuple[Series, list
     assert folded == outcomes.fold(told, DEFAULT_UNITS)
 
 
+def test_very_many_fold_as_a_few_at_a_time_do() -> None:
+    """Whether numpy counts the bins or Python, and whichever series stand beside each other."""
+    ms = np.random.default_rng(3).lognormal(3, 2, 3 * outcomes.AT_ONCE)
+    ms[::50] = -1.0
+    given_batches = [(ASR, array("d", ms)), (NER, array("d")), (NER, array("d", ms[:700]))]
+    folded = outcomes.fold_successes(given_batches)
+    for number, (series, latencies) in enumerate(given_batches):
+        added: Counter[str] = Counter()
+        for start in range(0, len(latencies), outcomes.AT_ONCE):
+            part = latencies[start : start + outcomes.AT_ONCE]
+            few = outcomes.fold_successes([(series, part)])
+            added.update(few.light[0] | few.latency[0])
+        assert folded.light[number] | folded.latency[number] == pytest.approx(dict(added))
+    assert folded.refused == {outcomes.BAD_LATENCY: 30 + 14}
+
+
 def test_sums_of_many_latencies_are_exact() -> None:
     """A slice of 4,096 ordinary latencies adds up to the last digit that matters."""
     given_ms = np.random.default_rng(7).lognormal(3, 1, 4096)

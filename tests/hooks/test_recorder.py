@@ -317,7 +317,7 @@ def test_a_stuck_background_thread_costs_bounded_memory(clock: Clock) -> None:
     for _ in range(10_000):
         recorder.record(CONTROL, 1.0)
     dropped = recorder.stats().dropped["queue_full"]
-    assert dropped >= 10_000 - 2_000
+    assert dropped >= 10_000 - 5_000
     assert not recorder.flush(0)
     stuck.released.set()
     assert recorder.close()
