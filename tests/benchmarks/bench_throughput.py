@@ -6,9 +6,10 @@ Recording alone, then choosing a variant and recording, by one thread and by fou
 turns, each until the server has been told of the last outcome: so adding up and sending are in it.
 Timed by the process's processor time, as one thread at a time has the interpreter and other
 programs would count else; by the clock, too. Four are held to the one just before and after them,
-as a machine's clock drifts. Keys come again, as a request's key has just been made, and is no far
-memory. Then single outcomes as points into the official client's batching writer, which is given a
-server that takes all.
+as a machine's clock drifts, and so is counting to a number, which shares nothing but the
+interpreter. Keys come again, as a request's key has just been made, and is no far memory. Then
+single outcomes as points into the official client's batching writer, which is given a server that
+takes all.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from openfeature_triton.provider.candidate import Assignment
 from tests.scripted_server import ScriptedServer, scripted_server
 
 COUNT = 2_000_000
-ROUNDS = 5
+ROUNDS = 7
 KEYS = [f"user-{number}" for number in range(20_000)]
 CLIENT_COUNT = 20_000
 SERIES = Series("nmt-indictrans3", "0f3c2a1b", "treatment", "treatment", "nmt", "hi")
@@ -55,10 +56,8 @@ def main() -> None:
             recorder.record(series, 12.5)
 
     alone = [_outcomes_per_s(_record, 1) for _ in range(ROUNDS)]
-    one, four = [_outcomes_per_s(choose_and_record, 1)], []
-    for _ in range(ROUNDS):
-        four.append(_outcomes_per_s(choose_and_record, 4))
-        one.append(_outcomes_per_s(choose_and_record, 1))
+    one, four = _by_turns(lambda threads: _outcomes_per_s(choose_and_record, threads))
+    floor = _by_turns(_counted_per_s)
     batching = _batching_per_s()
     for name, measured in (
         ("record, 1 thread", alone),
@@ -67,8 +66,8 @@ def main() -> None:
         ("batching writer, 1 thread", [batching]),
     ):
         print(f"{name:27} {_spread(measured, ',.0f')} outcomes a second")
-    ratios = [2 * each / sum(beside) for each, beside in zip(four, pairwise(one), strict=True)]
-    print(f"{'4 threads beside 1':27} {_spread(ratios, '.2f')} ×")
+    print(f"{'4 threads beside 1':27} {_spread(_ratios(one, four), '.2f')} ×")
+    print(f"{'the same of mere counting':27} {_spread(_ratios(*floor), '.2f')} ×")
     print(f"{'batching beside record':27} 1/{statistics.median(alone) / batching:.0f}")
 
 
@@ -108,6 +107,27 @@ def _outcomes_per_s(work: Work, threads: int) -> float:
         print(f"  {threads} threads: {clock_s:.2f} s, of which {cpu_s:.2f} s on the processor")
         _check(recorder, server)
     return COUNT / cpu_s
+
+
+def _by_turns(rate: Callable[[int], float]) -> tuple[list[float], list[float]]:
+    """Give the rates of one thread, and those of four in between."""
+    one, four = [rate(1)], []
+    for _ in range(ROUNDS):
+        four.append(rate(4))
+        one.append(rate(1))
+    return one, four
+
+
+def _ratios(one: list[float], four: list[float]) -> list[float]:
+    """Give four threads' rates as shares of those of one thread just before and after."""
+    return [2 * each / sum(beside) for each, beside in zip(four, pairwise(one), strict=True)]
+
+
+def _counted_per_s(threads: int) -> float:
+    """Count, with nothing shared but the interpreter."""
+    cpu_s = time.process_time()
+    _together(threads, lambda: sum(1 for _ in range(10 * COUNT // threads)))
+    return 10 * COUNT / (time.process_time() - cpu_s)
 
 
 def _check(recorder: Recorder, server: ScriptedServer) -> None:
