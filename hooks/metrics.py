@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -80,27 +81,33 @@ def number(value: object) -> float | str:
     return result if math.fabs(result) <= MAX_MAGNITUDE else NOT_FINITE
 
 
-def accepted(carried: Mapping[str, object] | None, declared: Mapping[str, str]) -> dict[str, float]:
-    """Give what `gather` keeps of one outcome; it is counted there."""
-    if not carried:
-        return {}
-    kept = gather([carried], declared, Counter())
-    return {name: value for name, (value,) in kept.items()}
+class Gathered(NamedTuple):
+    """The values of one metric over many outcomes, and the place of the outcome of each."""
+
+    places: list[int]
+    values: list[float]
 
 
 def gather(
-    carried: Iterable[Mapping[str, object]], declared: Mapping[str, str], refused: Counter[str]
-) -> dict[str, list[float]]:
+    carried: Iterable[Mapping[str, object] | None],
+    declared: Mapping[str, str],
+    refused: Counter[str],
+) -> dict[str, Gathered]:
     """Give the values of each declared metric over many outcomes; count the refused by reason."""
-    values: dict[str, list[float]] = {}
-    for metrics in carried:
-        for name, value in metrics.items():
+    gathered: dict[str, Gathered] = {}
+    for place, metrics in enumerate(carried):
+        for name, value in metrics.items() if metrics else ():
             if name not in declared:
                 refused[UNKNOWN] += 1
                 continue
-            checked = number(value)
+            if type(value) is float and -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+                checked: float | str = value  # as they mostly are
+            else:
+                checked = number(value)
             if isinstance(checked, str):
                 refused[checked] += 1
-            else:
-                values.setdefault(name, []).append(checked)
-    return values
+                continue
+            found = gathered.get(name) or gathered.setdefault(name, Gathered([], []))
+            found.places.append(place)
+            found.values.append(checked)
+    return gathered

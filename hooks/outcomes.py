@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress, islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -75,10 +75,15 @@ def fold(batches: Sequence[tuple[Series, Sequence[Outcome]]], units: metrics.Uni
     by_user: list[Increments] = []
     for increments, (series, _), (latencies, outcomes) in zip(light, batches, kept, strict=True):
         _, errors, carried, users = zip(*outcomes, strict=True) if outcomes else ((),) * 4
-        declared = units.get(series.task_type, {})
-        increments.update(_errors(errors))
-        increments.update(_metric_sums(filter(None, carried), declared, refused_metrics))
-        by_user.append(_by_user(latencies, outcomes, declared) if _names_users(users) else {})
+        classes = _error_classes(errors)
+        gathered = metrics.gather(carried, units.get(series.task_type, {}), refused_metrics)
+        increments.update(_errors(classes))
+        increments.update(_metric_sums(gathered))
+        by_user.append(
+            clusters.sums(users, map(bool, classes), latencies.tolist(), gathered)
+            if str in set(map(type, users))
+            else {}
+        )
     return Folded(light, bins, by_user, refused, refused_metrics)
 
 
@@ -95,7 +100,8 @@ def credited(
 ) -> tuple[Increments, Counter[str]]:
     """Add up the metrics of one request, and what was refused of them; counts no request."""
     refused: Counter[str] = Counter()
-    return _metric_sums([carried], units.get(series.task_type, {}), refused), refused
+    gathered = metrics.gather([carried], units.get(series.task_type, {}), refused)
+    return _metric_sums(gathered), refused
 
 
 def _with_good_latency(
@@ -193,34 +199,18 @@ def _counts_of_many(sizes: Sequence[int], bins: Ints) -> Iterator[Iterable[tuple
         yield zip(filled.tolist(), its_counts[filled].tolist(), strict=True)
 
 
-def _names_users(keys: Sequence[object]) -> bool:
-    """Whether any is a targeting key."""
-    return str in set(map(type, keys))
+def _error_classes(given: Sequence[object]) -> Sequence[str]:
+    """Give the error class of each outcome as text, empty for success."""
+    if set(map(type, given)) <= {str}:
+        return cast("Sequence[str]", given)
+    return [error_class_of(value) for value in given]
 
 
-def _by_user(
-    latencies: Floats, outcomes: Sequence[Outcome], declared: Mapping[str, str]
-) -> Increments:
-    """Give the sums by bucket of users, of those outcomes that name their user."""
-    return clusters.sums(
-        (
-            outcome[3],
-            bool(error_class_of(outcome[1])),
-            latency_ms,
-            metrics.accepted(outcome[2], declared),
-        )
-        for outcome, latency_ms in zip(outcomes, latencies.tolist(), strict=True)
-        if isinstance(outcome[3], str)
-    )
-
-
-def _errors(given: Sequence[object]) -> Increments:
+def _errors(classes: Sequence[str]) -> Increments:
     """Count errors, in all and by class; a class that has no field of its own is `other`."""
-    if set(map(type, given)) != {str}:
-        given = [error_class_of(value) for value in given]
-    if set(given) <= {""}:
+    if set(classes) <= {""}:
         return {}
-    counts = Counter(given)
+    counts = Counter(classes)
     del counts[""]
     increments: Increments = {schema.ERRORS: float(counts.total())}
     for error_class, count in counts.items():
@@ -236,12 +226,10 @@ def error_class_of(value: object) -> str:
     return "" if value is None else OTHER
 
 
-def _metric_sums(
-    carried: Iterable[Mapping[str, object]], declared: Mapping[str, str], refused: Counter[str]
-) -> Increments:
+def _metric_sums(gathered: Mapping[str, metrics.Gathered]) -> Increments:
     """Give count, sum and sum of squares of each custom metric."""
     increments: Increments = {}
-    for name, values in metrics.gather(carried, declared, refused).items():
+    for name, (_, values) in gathered.items():
         array = np.array(values)
         parts = (float(array.size), float(array.sum()), float((array * array).sum()))
         increments.update(zip(schema.metric_fields(name), parts, strict=True))

@@ -7,6 +7,7 @@ time is its window's start plus the writer's constant offset, which is smaller t
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from openfeature_triton.hooks.series import Evaluation, Series
 
@@ -112,6 +113,7 @@ def cluster_fields(bucket: int) -> tuple[str, str, str]:
     return _CLUSTER_FIELDS[bucket]
 
 
+@cache
 def cluster_metric_fields(bucket: int, name: str) -> tuple[str, str]:
     """Give the fields of a custom metric in a bucket of users: how many values, and their sum."""
     return f"b{bucket}_m_{name}_n", f"b{bucket}_m_{name}_sum"

@@ -70,11 +70,12 @@ def test_numbers_of_any_kind_count(value: object) -> None:
 def test_metrics_are_gathered_over_outcomes() -> None:
     """Declared metrics are kept, the others counted by reason."""
     refused: Counter[str] = Counter()
-    carried: list[dict[str, object]] = [
+    carried: list[dict[str, object] | None] = [
         {"output_words": 3, "bogus": 1},
+        None,
         {"output_words": 4.5},
         {"output_words": math.nan},
     ]
     gathered = metrics.gather(carried, metrics.DEFAULT_UNITS["asr"], refused)
-    assert gathered == {"output_words": [3.0, 4.5]}
+    assert gathered == {"output_words": ([0, 2], [3.0, 4.5])}
     assert refused == {metrics.UNKNOWN: 1, metrics.NOT_FINITE: 1}
