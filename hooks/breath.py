@@ -1,31 +1,34 @@
-"""Breath: long work in slices, between which other threads get the interpreter.
+"""Breath: long work with pauses, in which other threads get the interpreter.
 
 A thread that only computes is made to let go after 5 ms (`sys.getswitchinterval`), and a request
-that waits would notice that. So each slice takes about a millisecond at most.
+that waits would notice that. So whoever works for long asks here now and then, and lets others run
+after each millisecond.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
-SLICE = 64
-"""Points or series handled between two breaths."""
-
+_WORK_S = 1e-3
 _BREATH_S = 5e-5
+
+_last = threading.local()
 
 
 def with_breaths(items: Iterable[T]) -> Iterator[T]:
-    """Give the items, letting other threads run after every `SLICE` of them."""
-    for number, item in enumerate(items, start=1):
+    """Give the items, with a breath between two where one is due."""
+    for item in items:
         yield item
-        if number % SLICE == 0:
-            breathe()
+        breathe_if_due()
 
 
-def breathe() -> None:
-    """Let other threads run."""
-    time.sleep(_BREATH_S)
+def breathe_if_due() -> None:
+    """Let other threads run, if this one has worked for a millisecond since it last did."""
+    if time.perf_counter() - getattr(_last, "breath_s", 0.0) >= _WORK_S:
+        time.sleep(_BREATH_S)
+        _last.breath_s = time.perf_counter()

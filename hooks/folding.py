@@ -10,13 +10,13 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from openfeature_triton.hooks import outcomes, schema
-from openfeature_triton.hooks.breath import SLICE, breathe, with_breaths
+from openfeature_triton.hooks.breath import breathe_if_due, with_breaths
 from openfeature_triton.hooks.inbox import Inbox
 from openfeature_triton.hooks.inboxes import Inboxes
-from openfeature_triton.hooks.metrics import Units, number
+from openfeature_triton.hooks.metrics import MAX_MAGNITUDE, Units, number
 from openfeature_triton.hooks.outcomes import Folded, Increments, Outcome
 from openfeature_triton.hooks.raw_points import RawPoints
 from openfeature_triton.hooks.rollups import Rollups
@@ -32,12 +32,10 @@ INTERNAL_ERROR = "internal_error"
 _MANY = 4096
 """How many things are drained at once where they are only counted."""
 
-_BREATH_AFTER = 4096
-"""How many outcomes are folded between two breaths: less than a millisecond's worth."""
-
+_SERIES_AT_ONCE = 64
 _VERY_MANY = 32_768
 _MOST_AT_ONCE = 2**20
-_SERIES_AT_ONCE = 256
+_MOST_SERIES_AT_ONCE = 256
 """From how many bare successes on large slices are folded; how many at most, and of how many
 series. Copying the most out of a queue takes some 2 ms.
 """
@@ -99,14 +97,13 @@ class Folding:
             self._inboxes.retire()
 
     def _fold_exposures(self) -> None:
-        for series, waiting in self._inboxes.exposures.drain(_MANY):
+        for series, waiting in with_breaths(self._inboxes.exposures.drain(_MANY)):
             self._add(schema.LIGHT, series, {schema.EXPOSURES: float(len(waiting))})
             self.counts["exposures"] += len(waiting)
 
     def _fold_evaluations(self) -> None:
-        for evaluation, durations_us in self._inboxes.evaluations.drain(_MANY):
-            checked = [number(duration_us) for duration_us in durations_us]
-            good = [value for value in checked if not isinstance(value, str) and value >= 0]
+        for evaluation, durations_us in with_breaths(self._inboxes.evaluations.drain(_MANY)):
+            good = _durations(durations_us)
             increments = {schema.COUNT: float(len(durations_us)), schema.DURATION_SUM: sum(good)}
             if evaluation.error_code:
                 increments[schema.EVALUATION_ERRORS] = float(len(durations_us))
@@ -134,9 +131,8 @@ class Folding:
         self.refused_metrics.update(folded.refused_metrics)
 
     def _add_folded(self, all_series: Iterable[Series], folded: Folded) -> None:
-        for series, light, latency, by_user in with_breaths(
-            zip(all_series, folded.light, folded.latency, folded.clusters, strict=True)
-        ):
+        added = zip(all_series, folded.light, folded.latency, folded.clusters, strict=True)
+        for series, light, latency, by_user in with_breaths(added):
             self._add(schema.LIGHT, series, light)
             self._add(schema.LATENCY, series, latency)
             if by_user:
@@ -187,28 +183,36 @@ class Folding:
         self.last_error = f"{type(error).__name__}: {error}"[:500]
 
 
+def _durations(given: Sequence[object]) -> Sequence[float]:
+    """Give those durations that are numbers of at least 0."""
+    if set(map(type, given)) == {float}:
+        floats = cast("Sequence[float]", given)
+        if min(floats) >= 0 and sum(floats) <= MAX_MAGNITUDE:  # which it is not with a NaN in it
+            return floats
+    checked = map(number, given)
+    return [value for value in checked if not isinstance(value, str) and value >= 0]
+
+
 def _slices(inbox: Inbox[Series, T], many: float) -> Iterator[list[tuple[Series, Sequence[T]]]]:
     """Take out what waits in slices over several series, which numpy takes in one go.
 
-    Small slices, between which other threads may run; from `many` on large ones, which need no
-    breath. Where so much waits that some may soon be dropped, there is none either: the
-    interpreter is given away when others ask for it, which they do after 5 ms.
+    Small slices with breaths between them, and from `many` on large ones. Where so much waits that
+    some may soon be dropped there is no breath: the interpreter is given away when others ask for
+    it, which they do after 5 ms.
     """
-    is_crowded, size_most, series_most = inbox.is_crowded, outcomes.AT_ONCE, SLICE
+    is_crowded, size_most, series_most = inbox.is_crowded, outcomes.AT_ONCE, _SERIES_AT_ONCE
     if inbox.pending >= many:
-        size_most, series_most = _MOST_AT_ONCE, _SERIES_AT_ONCE
+        size_most, series_most = _MOST_AT_ONCE, _MOST_SERIES_AT_ONCE
     batches: list[tuple[Series, Sequence[T]]] = []
-    size = since_breath = 0
+    size = 0
     for series, waiting in inbox.drain(size_most):
         if size + len(waiting) > size_most or len(batches) == series_most:
             yield batches
             batches, size = [], 0
-        if since_breath > _BREATH_AFTER and not is_crowded:
-            breathe()
-            since_breath = 0
+            if not is_crowded:
+                breathe_if_due()
         batches.append((series, waiting))
         size += len(waiting)
-        since_breath += len(waiting)
     if batches:
         yield batches
 

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from openfeature_triton.hooks import schema
+from openfeature_triton.hooks.breath import with_breaths
 from openfeature_triton.hooks.line_protocol import line
 from openfeature_triton.hooks.sink import Point
 
@@ -43,5 +44,5 @@ def late_marks(
 
 def mark_lines(lines: Sequence[str], now_ns: int) -> list[str]:
     """Give the marks that belong to lines of windows, as lines to be sent with them."""
-    times_ns = (int(each.rsplit(" ", 1)[1]) for each in lines)
+    times_ns = (int(each.rsplit(" ", 1)[1]) for each in with_breaths(lines))
     return [line(mark) for mark in late_marks(times_ns, now_ns, secrets.randbelow)]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from openfeature_triton.hooks.breath import with_breaths
 from openfeature_triton.hooks.dead_letters import DeadLetters
 from openfeature_triton.hooks.influx_writer import Answer, InfluxWriter, Verdict
 from openfeature_triton.hooks.late import mark_lines
@@ -195,7 +196,7 @@ class Sender:
         """
         raw = points[0].raw
         bucket = self._influx.raw_bucket if raw else self._influx.bucket
-        lines = [line for point in points if (line := point.line)]
+        lines = [line for point in with_breaths(points) if (line := point.line)]
         if not raw:
             lines += mark_lines(lines, time.time_ns())
         answer = self._write(bucket, lines, request)

@@ -15,7 +15,7 @@ import math
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,11 +106,11 @@ class Spool:
 
     def put(self, points: Sequence[Point]) -> Counter[str]:
         """Keep points, newer fields in place of older ones; gives what was dropped for room."""
-        self.put_rows(list(with_breaths(map(_row, points))))
+        self.put_rows(with_breaths(map(_row, points)))
         return self._make_room()
 
-    def put_rows(self, rows: Sequence[Row]) -> None:
-        """Keep points that are written as rows already."""
+    def put_rows(self, rows: Iterable[Row]) -> None:
+        """Keep points that are written as rows already, all or none."""
         with self._file.transaction() as connection:
             connection.executemany(_PUT, rows)
 

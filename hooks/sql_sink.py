@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Table, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from openfeature_triton.hooks import schema, tables
+from openfeature_triton.hooks.breath import breathe_if_due
 from openfeature_triton.hooks.errors import StoreError
 from openfeature_triton.hooks.migration import migrate
 from openfeature_triton.hooks.sink import Point, Tags
@@ -27,6 +29,7 @@ from openfeature_triton.hooks.sql_engine import (
 )
 
 _SeriesKey = tuple[str, Tags]
+_ROWS_AT_ONCE = 250  # so that other threads may run in between
 _log = logging.getLogger(__name__)
 
 
@@ -154,7 +157,12 @@ def _insert(connection: Connection, table: Table) -> Any:
 def _write_windows(
     connection: Connection, points: Sequence[Point], ids: dict[_SeriesKey, int]
 ) -> None:
-    rows = [
+    insert = _insert(connection, tables.windows)
+    upsert = insert.on_conflict_do_update(
+        index_elements=tables.windows.primary_key.columns.keys(),
+        set_={"value": insert.excluded.value},
+    )
+    rows = (
         {
             "series_id": ids[_series(point)],
             "time_ns": point.time_ns,
@@ -164,15 +172,11 @@ def _write_windows(
         for point in points
         if point.measurement != schema.PHASE
         for field, value in point.fields.items()
-    ]
-    if rows:
-        insert = _insert(connection, tables.windows)
-        upsert = insert.on_conflict_do_update(
-            index_elements=tables.windows.primary_key.columns.keys(),
-            set_={"value": insert.excluded.value},
-        )
-        connection.execute(upsert, rows)
-        reopen(connection, (point.time_ns for point in points if point.measurement != schema.PHASE))
+    )
+    while some := [*islice(rows, _ROWS_AT_ONCE)]:
+        connection.execute(upsert, some)
+        breathe_if_due()
+    reopen(connection, (point.time_ns for point in points if point.measurement != schema.PHASE))
 
 
 def _write_phases(connection: Connection, points: Sequence[Point]) -> None:

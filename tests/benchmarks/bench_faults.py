@@ -2,8 +2,10 @@
 
     python -m tests.benchmarks.bench_faults
 
-100 calls a second for some seconds a fault, each timed alone; beside it the same calls of an empty
-function, as the machine itself keeps a thread waiting now and then.
+100 calls a second for some seconds a fault, each timed alone, among traffic of 500 other series
+that keeps folding, spooling and sending busy. Beside it the same calls of an empty function, as the
+machine itself keeps a thread waiting now and then; and the longest call less what its thread waited
+for a core meanwhile, which Linux counts.
 """
 
 from __future__ import annotations
@@ -11,18 +13,24 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from openfeature_triton.hooks import Recorder
+from tests.benchmarks.core_waits import CoreWaits
 from tests.scripted_server import Reply, Script, ScriptedServer, scripted_server
 from tests.spooling import CONTROL, arrived, open_recorder, until
 from tests.store_servers import free_port
 
 SECONDS = 6.0
 PER_S = 100
+OTHERS = [CONTROL._replace(variant=f"v{number}") for number in range(500)]
+OTHERS_A_CALL = 20
 
 FAULTS: dict[str, Script] = {
     "none": Reply.store,
@@ -39,7 +47,9 @@ FAULTS: dict[str, Script] = {
 
 def main() -> None:
     """Measure each fault, then those of the disk and of nobody listening."""
-    print(f"{'fault':16} record, µs: p50, p99, most   an empty call: most   first point after")
+    print(f"{'':16} {'record, µs':>29}   {'empty call':>17}   first point")
+    head = f"{'p50':>7} {'p99':>6} {'most':>6} {'on core':>7}   {'most':>8} {'on core':>8}"
+    print(f"{'fault':16} {head}   after")
     for name, script in FAULTS.items():
         with scripted_server() as server, tempfile.TemporaryDirectory() as folder:
             server.script = script
@@ -50,52 +60,66 @@ def main() -> None:
         recorder.record(CONTROL, 10.0)
         until(lambda: arrived(server) == 1)
         with _locked(Path(folder)):
-            _measure("spool locked", recorder, server, already=1)
+            _measure("spool locked", recorder, server)
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         recorder = open_recorder(f"http://127.0.0.1:{port}", Path(folder))
-        took_us, empty_us = _time(lambda: recorder.record(CONTROL, 10.0))
+        took, empty = _time(recorder)
         returned_s = time.monotonic()
         with scripted_server(port) as server:
             until(lambda: server.received)
-            _print("nobody listens", took_us, empty_us, server.received[0].at_s - returned_s)
+            _print("nobody listens", took, empty, server.received[0].at_s - returned_s)
             recorder.close(30)
-            assert arrived(server) == len(took_us), recorder.stats()
+            assert arrived(server) == recorder.stats().recorded, recorder.stats()
 
 
-def _measure(name: str, recorder: Recorder, server: ScriptedServer, already: int = 0) -> None:
-    took_us, empty_us = _time(lambda: recorder.record(CONTROL, 10.0))
+class Took(NamedTuple):
+    """How long calls took, and how long the thread waited for a core meanwhile; all in µs."""
+
+    all_us: list[float]
+    on_core_us: list[float]
+
+
+def _measure(name: str, recorder: Recorder, server: ScriptedServer) -> None:
+    took, empty = _time(recorder)
     server.script, returned_s = Reply.store, time.monotonic()
     until(lambda: server.received[-1].at_s > returned_s)
     first_s = next(each.at_s for each in server.received if each.at_s > returned_s) - returned_s
-    _print(name, took_us, empty_us, first_s)
+    _print(name, took, empty, first_s)
     recorder.close(30)
-    lost = recorder.stats().delivery.dead_lettered
-    assert arrived(server) + lost == len(took_us) + already, recorder.stats()
+    stats = recorder.stats()
+    assert arrived(server) + stats.delivery.dead_lettered == stats.recorded, stats
+    assert not stats.dropped, stats
 
 
-def _time(call: Callable[[], object]) -> tuple[list[float], list[float]]:
-    """Give how long each call took, and each of an empty function, in µs."""
-    took_us, empty_us = [], []
+def _time(recorder: Recorder) -> tuple[Took, Took]:
+    """Give how long each call took, and each of an empty function."""
+    took, empty, others = Took([], []), Took([], []), cycle(OTHERS)
+    waits = CoreWaits(threading.get_native_id())
     for _ in range(int(SECONDS * PER_S)):
-        took_us.append(_us(call))
-        empty_us.append(_us(lambda: None))
+        _add(took, waits, lambda: recorder.record(CONTROL, 10.0))
+        _add(empty, waits, lambda: None)
+        for series in islice(others, OTHERS_A_CALL):
+            recorder.record(series, 10.0)
         time.sleep(1 / PER_S)
-    return took_us, empty_us
+    waits.close()
+    return took, empty
 
 
-def _us(call: Callable[[], object]) -> float:
-    before = time.perf_counter_ns()
+def _add(took: Took, waits: CoreWaits, call: Callable[[], object]) -> None:
+    """Time one call."""
+    waited_ms, before_ns = waits.ms(), time.perf_counter_ns()
     call()
-    return (time.perf_counter_ns() - before) / 1e3
+    spent_us = (time.perf_counter_ns() - before_ns) / 1e3
+    took.all_us.append(spent_us)
+    took.on_core_us.append(spent_us - (waits.ms() - waited_ms) * 1e3)
 
 
-def _print(name: str, took_us: list[float], empty_us: list[float], first_s: float) -> None:
-    p50, p99 = statistics.median(took_us), statistics.quantiles(took_us, n=100)[98]
-    print(
-        f"{name:16} {p50:12.1f} {p99:6.1f} {max(took_us):7.1f} {max(empty_us):20.1f}"
-        f" {first_s:19.2f} s"
-    )
+def _print(name: str, took: Took, empty: Took, first_s: float) -> None:
+    p50, p99 = statistics.median(took.all_us), statistics.quantiles(took.all_us, n=100)[98]
+    of_record = f"{p50:7.1f} {p99:6.1f} {max(took.all_us):6.0f} {max(took.on_core_us):7.0f}"
+    of_empty = f"{max(empty.all_us):8.0f} {max(empty.on_core_us):8.0f}"
+    print(f"{name:16} {of_record}   {of_empty}   {first_s:.2f} s")
 
 
 def _wait(reply: Reply) -> None:
