@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from openfeature_triton.dashboard.errors import DashboardError
-from openfeature_triton.dashboard.store import Totals
+from openfeature_triton.dashboard.store import STEP_NS, Totals
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY_0 = date(1970, 1, 1).toordinal()
 _NAMES = ("phase", "start", "end")
 
 
@@ -56,6 +57,15 @@ class Chosen:
             return f"on {self.start}"
         said = [f"from {self.start}"] if self.start is not None else []
         return " ".join(said + ([f"to {self.end}"] if self.end is not None else []))
+
+    @property
+    def range_ns(self) -> tuple[int | None, int | None]:
+        """When it begins, and before when it ends, in ns since 1970; None for no bound."""
+        start, end = (
+            None if each is None else (each.toordinal() - _DAY_0) * STEP_NS["day"]
+            for each in (self.start, self.end)
+        )
+        return start, None if end is None else end + STEP_NS["day"]
 
     def holds(self, totals: Totals) -> bool:
         """Say whether some totals lie in it."""

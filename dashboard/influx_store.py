@@ -136,12 +136,17 @@ def _is(measurement: str, fields: Sequence[str]) -> str:
 def _found(query: Query) -> list[str]:
     """Say what is found in what is left by the filter."""
     if query.what == SEEN:
-        return [f"{_grouped((*SEEN_TAGS, '_field'))} |> {edge}()" for edge in ("first", "last")]
+        group, kept = (*SEEN_TAGS, "_field"), (*SEEN_TAGS, "_time")
+        return [f"{_grouped(group)} |> {edge}(){_kept(kept)}" for edge in ("first", "last")]
     return [" |> first()" if query.what == PHASES else _summed(query)]
 
 
-def _grouped(columns: Sequence[str]) -> str:
+def _grouped(columns: Iterable[str]) -> str:
     return f" |> group(columns: [{', '.join(map(text, columns))}])"
+
+
+def _kept(columns: Iterable[str]) -> str:
+    return f" |> keep(columns: [{', '.join(map(text, columns))}])"
 
 
 def _summed(query: Query) -> str:
@@ -153,8 +158,8 @@ def _summed(query: Query) -> str:
     if query.step != "all":
         every = f"every: {_EVERY[query.step]}, createEmpty: false, timeSrc: {text('_start')}"
         summed = f" |> aggregateWindow(fn: sum, {every})"
-    kept = ", ".join(map(text, (*columns, "_time", "_value")))
-    return f"{_grouped(columns)}{summed}{_grouped(['_field'])} |> keep(columns: [{kept}])"
+    kept = _kept((*columns, "_time", "_value"))
+    return f"{_grouped(columns)}{summed}{_grouped(['_field'])}{kept}"
 
 
 def _totals(query: Query, answers: Iterable[list[Table]]) -> tuple[Totals, ...]:

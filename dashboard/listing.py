@@ -20,7 +20,7 @@ from openfeature_triton.dashboard.store import (
     traffic_of,
     traffic_queries,
 )
-from openfeature_triton.dashboard.verdicts import Verdicts
+from openfeature_triton.dashboard.verdicts import Question, Verdicts
 
 P = TypeVar("P", Phase, Traffic)
 
@@ -52,12 +52,16 @@ def list_experiments(
     seen, counts, every = store.read(*traffic_queries(), Query(PHASES))
     traffic = _by_experiment(traffic_of(seen, counts))
     phases = _by_experiment(every)
-    lines = []
-    for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic)):
-        own_phases, own = phases.get(key, ()), traffic.get(key, ())
-        definition = define(key, flags, own_phases)
-        verdict = verdicts.of(definition, own, own_phases, now)
-        lines.append(replace(line_of(definition, own, own_phases, now), verdict=verdict))
+    questions = [
+        Question(
+            define(key, flags, phases.get(key, ())), traffic.get(key, ()), phases.get(key, ()), now
+        )
+        for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic))
+    ]
+    lines = [
+        replace(line_of(each.definition, each.traffic, each.phases, now), verdict=verdict)
+        for each, verdict in zip(questions, verdicts.of(questions), strict=True)
+    ]
     return tuple(
         sorted(
             lines, key=lambda line: (_rank(line), -_seconds(line.last_seen), line.definition.key)

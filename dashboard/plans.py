@@ -32,7 +32,7 @@ from openfeature_triton.dashboard.store import (
     Phase,
     Query,
     Seen,
-    Store,
+    Step,
     Totals,
     Traffic,
 )
@@ -41,41 +41,50 @@ from openfeature_triton.hooks import schema
 HOURLY_DAYS = 3
 """For how many days since its first traffic an experiment is looked at by the hour."""
 
+BY_VARIANT = ("phase", "variant")
+
 _RECENT = timedelta(days=7)
 
 
-def read_totals(
-    store: Store, experiment: str, seen: Sequence[Seen | Traffic]
-) -> tuple[Totals, ...]:
-    """Read an experiment's counts in the slices that it is looked at in, its latencies by day."""
+def queries(
+    experiment: str,
+    plan: Plan,
+    seen: Sequence[Seen | Traffic],
+    *,
+    by: tuple[str, ...] = BY_VARIANT,
+    latencies: Step = "all",
+) -> tuple[Query, ...]:
+    """Ask for what an analysis is made from: nothing where there was no traffic.
+
+    These are counts, and sums by buckets of users where those are the unit, in the slices that an
+    experiment is looked at in; and its latencies.
+
+    Args:
+        experiment: its key.
+        plan: says whether users are compared.
+        seen: when it had traffic.
+        by: which tags of the counts are kept apart.
+        latencies: which slices of time of the latencies are.
+    """
     if not seen:
         return ()
-    return _read(store, *slices_of(COUNTS, experiment, seen), Query(LATENCIES, experiment))
-
-
-def read_clusters(
-    store: Store, experiment: str, plan: Plan, seen: Sequence[Seen | Traffic]
-) -> tuple[Totals, ...]:
-    """Read its sums by buckets of users in the same slices; () where the unit is the request."""
-    if plan.unit != "user" or not seen:
-        return ()
-    return _read(store, *slices_of(CLUSTERS, experiment, seen))
-
-
-def slices_of(what: str, experiment: str, seen: Sequence[Seen | Traffic]) -> tuple[Query, Query]:
-    """Ask for an experiment's sums in the slices that it is looked at in, for it was seen."""
     day_ns = STEP_NS["day"]
     until_ns = (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
-    hours = Query(what, experiment, "hour", end_ns=until_ns)
-    return hours, Query(what, experiment, start_ns=until_ns)
+    hours = Query(COUNTS, experiment, "hour", end_ns=until_ns, by=by)
+    days = Query(COUNTS, experiment, start_ns=until_ns, by=by)
+    users = (replace(each, what=CLUSTERS, by=BY_VARIANT) for each in (hours, days))
+    whole = Query(LATENCIES, experiment, latencies, by=BY_VARIANT)
+    return hours, days, whole, *(users if plan.unit == "user" else ())
 
 
-def _read(store: Store, *queries: Query) -> tuple[Totals, ...]:
-    return tuple(chain.from_iterable(store.read(*queries)))
+def sums(answers: Sequence[tuple[Totals, ...]]) -> tuple[tuple[Totals, ...], tuple[Totals, ...]]:
+    """Give what `queries` were answered: totals, and those by buckets of users."""
+    totals, clusters = (chain.from_iterable(part) for part in (answers[:3], answers[3:]))
+    return tuple(totals), tuple(clusters)
 
 
 def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:
-    """Give when a slice of `read_totals` ended, or now; at `first_ns` came the first traffic."""
+    """Give when a slice of `queries` ended, or now; at `first_ns` came the first traffic."""
     day_ns = STEP_NS["day"]
     is_hour = start_ns < (first_ns // day_ns + HOURLY_DAYS) * day_ns
     end_ns = start_ns + (STEP_NS["hour"] if is_hour else day_ns)

@@ -28,10 +28,12 @@ from openfeature_triton.dashboard.developments import (
 from openfeature_triton.dashboard.listing import Line, line_of
 from openfeature_triton.dashboard.losses import add_up
 from openfeature_triton.dashboard.phases import PhaseLine, phase_lines
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
+from openfeature_triton.dashboard.plans import BY_VARIANT, analyse, make_plan, queries, sums
 from openfeature_triton.dashboard.processes import Process
 from openfeature_triton.dashboard.statistics import Analysis, Plan
 from openfeature_triton.dashboard.store import (
+    GROUP,
+    LATENCIES,
     PHASES,
     SEEN,
     Phase,
@@ -104,7 +106,7 @@ def report(
         chosen: the part of it that is looked at.
         processes: the recording processes that can be seen from here.
     """
-    known = _read(store, flags, key)
+    known = _read(store, flags, key, chosen)
     lines = known.phase_lines()
     if not known.is_something or chosen.phase not in ("", *(each.phase for each in lines)):
         return None
@@ -125,7 +127,7 @@ def report(
         whole=summary.numbers(part.totals),
         variants=numbers,
         fallbacks=_fallbacks(part),
-        languages=by_slice(part.definition, part.totals, lambda each: each.language),
+        languages=by_slice(part.definition, part.by_language, lambda each: each.language),
         days=by_slice(part.definition, part.totals, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in numbers.values() for m in each.metrics)),
         phases=lines,
@@ -133,7 +135,7 @@ def report(
         looks={} if shown is None else looks(shown, known.first_ns, now),
         exposed=exposed(part.plan, part.totals, known.first_ns, now),
         # Buckets of users know no language, and requests of users are not to be compared.
-        by_language=() if part.plan.unit == "user" else by_language(part.plan, part.totals),
+        by_language=() if part.plan.unit == "user" else by_language(part.plan, part.by_language),
     )
 
 
@@ -148,6 +150,12 @@ class _Known:
     problems: tuple[str, ...]
     totals: tuple[Totals, ...]
     clusters: tuple[Totals, ...]
+    latencies_by_language: tuple[Totals, ...]
+
+    @property
+    def by_language(self) -> tuple[Totals, ...]:
+        """Counts and latencies, both by language; the latencies of `totals` are by day."""
+        return (*(each for each in self.totals if each.fields), *self.latencies_by_language)
 
     @property
     def is_something(self) -> bool:
@@ -165,7 +173,8 @@ class _Known:
             tuple(each for each in given if chosen.holds(each))
             for given in (self.totals, self.clusters)
         )
-        return replace(self, totals=totals, clusters=clusters)
+        own = (each for each in self.latencies_by_language if chosen.phase in ("", each.phase))
+        return replace(self, totals=totals, clusters=clusters, latencies_by_language=tuple(own))
 
     def analyse(self, now: datetime) -> Analysis | None:
         return analyse(self.plan, self.totals, now, self.clusters)
@@ -177,13 +186,16 @@ class _Known:
         return phase_lines(self.definition, self.traffic(), self.phases)
 
 
-def _read(store: Store, flags: Flags, key: str) -> _Known:
+def _read(store: Store, flags: Flags, key: str, chosen: Chosen) -> _Known:
+    """Read an experiment, and the latencies by language of the days that were chosen."""
     seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
     definition = define(key, flags, phases)
     plan, problems = make_plan(definition, phases)
-    totals = read_totals(store, key, seen)
-    clusters = read_clusters(store, key, plan, seen)
-    return _Known(definition, seen, phases, plan, problems, totals, clusters)
+    start_ns, end_ns = chosen.range_ns
+    spoken = Query(LATENCIES, key, "all", start_ns, end_ns, by=(*BY_VARIANT, "language"))
+    asked = queries(key, plan, seen, by=GROUP, latencies="day")
+    by_language, *found = store.read(spoken, *asked)
+    return _Known(definition, seen, phases, plan, problems, *sums(found), by_language)
 
 
 def _checks(

@@ -28,6 +28,9 @@ TRAFFIC_FIELDS = (schema.EXPOSURES, schema.REQUESTS, schema.ERRORS)
 EVALUATION_FIELDS = (schema.COUNT, schema.EVALUATION_ERRORS, schema.DURATION_SUM)
 """What evaluations are made of, in the order in which `Evaluations` has it."""
 
+GROUP = ("phase", "variant", "served", "task_type", "language")
+"""The tags that are kept apart where a query names no others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -51,7 +54,7 @@ class Query:
     step: Step = "day"
     start_ns: int | None = None
     end_ns: int | None = None
-    by: tuple[str, ...] = ("phase", "variant", "served", "task_type", "language")
+    by: tuple[str, ...] = GROUP
     fields: tuple[str, ...] = ()
 
 

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from openfeature_triton.dashboard.definitions import Definition
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
+from openfeature_triton.dashboard.plans import analyse, make_plan, queries, sums
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.store import Phase, Store, Traffic
 
@@ -25,23 +26,24 @@ OLD_S = 300.0
 """After how long the page waits for a new one."""
 
 _MAX_KEPT = 1000
+_AT_ONCE = 20
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """What a verdict is asked of."""
 
     definition: Definition
-    traffic: tuple[Traffic, ...]
-    phases: tuple[Phase, ...]
+    traffic: Sequence[Traffic]
+    phases: Sequence[Phase]
     now: datetime
 
     @property
     def state(self) -> object:
         """What a verdict depends on: while this stays, so does the verdict."""
-        return self.definition.text, self.traffic
+        return self.definition.text, tuple(self.traffic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class _Kept:
 
 
 class Verdicts:
-    """Gives an experiment's verdict; safe to use from many threads.
+    """Gives experiments' verdicts; safe to use from many threads.
 
     Args:
         store: what was recorded.
@@ -63,48 +65,58 @@ class Verdicts:
         self._store = store
         self._clock_s = clock_s
         self._kept: dict[str, _Kept] = {}
-        self._waiting: dict[str, _Question] = {}
+        self._waiting: dict[str, Question] = {}
         self._is_working = False
         self._lock = threading.Lock()
 
-    def of(
-        self,
-        definition: Definition,
-        traffic: Sequence[Traffic],
-        phases: Sequence[Phase],
-        now: datetime,
-    ) -> Verdict | None:
-        """Give the verdict; None where there is no traffic, or no control to compare with."""
-        if not traffic or not definition.control:
-            return None
-        asked = _Question(definition, tuple(traffic), tuple(phases), now)
+    def of(self, questions: Sequence[Question]) -> list[Verdict | None]:
+        """Give each verdict; None where there is no traffic, or no control to compare with."""
+        able = [each for each in questions if each.traffic and each.definition.control]
+        now_s = self._clock_s()
         with self._lock:
-            kept = self._kept.get(definition.key)
-        age_s = self._clock_s() - kept.at_s if kept is not None else OLD_S
-        if kept is None or (kept.state != asked.state and age_s >= OLD_S):
-            return self._answer(asked)
-        if kept.state != asked.state and age_s >= FRESH_S:
-            self._answer_later(asked)
-        return kept.verdict
+            known = {each.definition.key: self._kept.get(each.definition.key) for each in able}
+        missing: list[Question] = []
+        changed: list[Question] = []
+        for each in able:
+            kept = known[each.definition.key]
+            has_changed = kept is None or kept.state != each.state
+            age_s = OLD_S if kept is None else now_s - kept.at_s
+            if has_changed and age_s >= FRESH_S:
+                (missing if age_s >= OLD_S else changed).append(each)
+        self._answer_later(changed)
+        verdicts = {key: kept.verdict for key, kept in known.items() if kept is not None}
+        for start in range(0, len(missing), _AT_ONCE):
+            verdicts |= self._answer(missing[start : start + _AT_ONCE])
+        return [verdicts.get(each.definition.key) for each in questions]
 
-    def _answer(self, asked: _Question) -> Verdict | None:
-        key, traffic = asked.definition.key, asked.traffic
-        plan, _ = make_plan(asked.definition, asked.phases)
-        totals = read_totals(self._store, key, traffic)
-        clusters = read_clusters(self._store, key, plan, traffic)
-        analysis = analyse(plan, totals, asked.now, clusters)
-        verdict = None if analysis is None else analysis.verdict
+    def _answer(self, asked: Sequence[Question]) -> dict[str, Verdict | None]:
+        """Read at once what all need, and give the verdict of each by its experiment."""
+        plans = [make_plan(each.definition, each.phases)[0] for each in asked]
+        wanted = [
+            queries(each.definition.key, plan, each.traffic)
+            for each, plan in zip(asked, plans, strict=True)
+        ]
+        found = iter(self._store.read(*chain.from_iterable(wanted)))
+        verdicts: dict[str, Verdict | None] = {}
+        for each, plan, own in zip(asked, plans, wanted, strict=True):
+            totals, clusters = sums([next(found) for _ in own])
+            analysis = analyse(plan, totals, each.now, clusters)
+            verdict = None if analysis is None else analysis.verdict
+            verdicts[each.definition.key] = verdict
+            self._keep(each, verdict)
+        return verdicts
+
+    def _keep(self, asked: Question, verdict: Verdict | None) -> None:
         with self._lock:
-            self._kept.pop(key, None)
-            self._kept[key] = _Kept(asked.state, self._clock_s(), verdict)
+            self._kept.pop(asked.definition.key, None)
+            self._kept[asked.definition.key] = _Kept(asked.state, self._clock_s(), verdict)
             while len(self._kept) > _MAX_KEPT:
                 self._kept.pop(next(iter(self._kept)))
-        return verdict
 
-    def _answer_later(self, asked: _Question) -> None:
+    def _answer_later(self, asked: Sequence[Question]) -> None:
         with self._lock:
-            self._waiting[asked.definition.key] = asked
-            if not self._is_working:
+            self._waiting |= {each.definition.key: each for each in asked}
+            if self._waiting and not self._is_working:
                 self._is_working = True
                 threading.Thread(target=self._work, name="oft-verdicts", daemon=True).start()
 
@@ -112,11 +124,11 @@ class Verdicts:
         """Answer what waits, and end: nothing is held while nobody looks."""
         while (asked := self._next()) is not None:
             try:
-                self._answer(asked)
+                self._answer([asked])
             except Exception as error:  # noqa: BLE001 - one that fails holds up no other
                 _log.warning("no new verdict of %s: %s", asked.definition.key, error)
 
-    def _next(self) -> _Question | None:
+    def _next(self) -> Question | None:
         with self._lock:
             if not self._waiting:
                 self._is_working = False

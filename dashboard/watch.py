@@ -21,7 +21,7 @@ from openfeature_triton.dashboard.definitions import Flags, define
 from openfeature_triton.dashboard.formats import ago
 from openfeature_triton.dashboard.harm import first_harm, requests_by_variant
 from openfeature_triton.dashboard.phases import moment
-from openfeature_triton.dashboard.plans import analyse, make_plan, read_clusters, read_totals
+from openfeature_triton.dashboard.plans import analyse, make_plan, queries, sums
 from openfeature_triton.dashboard.statistics import Analysis, Plan
 from openfeature_triton.dashboard.store import (
     CLUSTERS,
@@ -169,8 +169,7 @@ class Watch:
     ) -> tuple[Sequence[Totals], Sequence[Totals]]:
         """Read an experiment's totals, and those by buckets of users where these are the unit."""
         if since_ns is None:
-            totals = read_totals(self._store, key, seen)
-            return totals, read_clusters(self._store, key, plan, seen)
+            return sums(self._store.read(*queries(key, plan, seen)))
         totals = counts_and_latencies(self._store, key, step="hour", start_ns=since_ns)
         if plan.unit != "user":
             return totals, ()

@@ -11,7 +11,7 @@ from openfeature_triton.dashboard import SqlStore
 from openfeature_triton.dashboard.definitions import define, read_flags
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.store import PHASES, read_traffic
-from openfeature_triton.dashboard.verdicts import FRESH_S, OLD_S, Verdicts
+from openfeature_triton.dashboard.verdicts import FRESH_S, OLD_S, Question, Verdicts
 from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.stores import one
 
@@ -36,9 +36,8 @@ class Board:
     def verdict(self, key: str = "e") -> Verdict | None:
         """Ask as the list does."""
         flags, phases = read_flags(str(self.world.flags)), one(self.store, PHASES, key)
-        return self.verdicts.of(
-            define(key, flags, phases), read_traffic(self.store, key), phases, NOW
-        )
+        question = Question(define(key, flags, phases), read_traffic(self.store, key), phases, NOW)
+        return self.verdicts.of([question])[0]
 
 
 @pytest.fixture
@@ -87,12 +86,13 @@ def test_a_store_that_goes_away_costs_no_verdict_for_ever(board: Board) -> None:
     board.record()
     traffic, phases = read_traffic(board.store, "e"), one(board.store, PHASES, "e")
     definition = define("e", read_flags(str(board.world.flags)), phases)
+    question = Question(definition, traffic, phases, NOW)
     file = board.world.folder / "store.db"
     away = file.rename(file.with_name("away.db"))
     board.now_s = FRESH_S
-    assert board.verdicts.of(definition, traffic, phases, NOW) is first
+    assert board.verdicts.of([question]) == [first]
     time.sleep(0.2)
-    assert board.verdicts.of(definition, traffic, phases, NOW) is first
+    assert board.verdicts.of([question]) == [first]
     away.rename(file)
     deadline_s = time.monotonic() + 30
     while board.verdict() is first and time.monotonic() < deadline_s:
