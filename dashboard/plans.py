@@ -32,7 +32,6 @@ from openfeature_triton.dashboard.store import (
     Phase,
     Query,
     Seen,
-    Step,
     Totals,
     Traffic,
 )
@@ -46,41 +45,38 @@ BY_VARIANT = ("phase", "variant")
 _RECENT = timedelta(days=7)
 
 
-def queries(
-    experiment: str,
-    plan: Plan,
-    seen: Sequence[Seen | Traffic],
-    *,
-    by: tuple[str, ...] = BY_VARIANT,
-    latencies: Step = "all",
-) -> tuple[Query, ...]:
-    """Ask for what an analysis is made from: nothing where there was no traffic.
-
-    These are counts, and sums by buckets of users where those are the unit, in the slices that an
-    experiment is looked at in; and its latencies.
-
-    Args:
-        experiment: its key.
-        plan: says whether users are compared.
-        seen: when it had traffic.
-        by: which tags of the counts are kept apart.
-        latencies: which slices of time of the latencies are.
-    """
+def queries(experiment: str, plan: Plan, seen: Sequence[Seen | Traffic]) -> tuple[Query, ...]:
+    """Ask for what an analysis is made from; nothing where there was no traffic."""
     if not seen:
         return ()
-    day_ns = STEP_NS["day"]
-    until_ns = (min(each.first_ns for each in seen) // day_ns + HOURLY_DAYS) * day_ns
-    hours = Query(COUNTS, experiment, "hour", end_ns=until_ns, by=by)
-    days = Query(COUNTS, experiment, start_ns=until_ns, by=by)
-    users = (replace(each, what=CLUSTERS, by=BY_VARIANT) for each in (hours, days))
-    whole = Query(LATENCIES, experiment, latencies, by=BY_VARIANT)
-    return hours, days, whole, *(users if plan.unit == "user" else ())
+    latencies = Query(LATENCIES, experiment, "all", first_day_ns(seen), by=BY_VARIANT)
+    return latencies, *slice_queries(experiment, plan, seen, BY_VARIANT)
 
 
 def sums(answers: Sequence[tuple[Totals, ...]]) -> tuple[tuple[Totals, ...], tuple[Totals, ...]]:
     """Give what `queries` were answered: totals, and those by buckets of users."""
     totals, clusters = (chain.from_iterable(part) for part in (answers[:3], answers[3:]))
     return tuple(totals), tuple(clusters)
+
+
+def slice_queries(
+    experiment: str, plan: Plan, seen: Sequence[Seen | Traffic], by: tuple[str, ...]
+) -> tuple[Query, ...]:
+    """Ask for counts by tags, by hour and by day, in the slices an experiment is looked at in.
+
+    Where users are the unit, the sums by buckets of users follow in the same slices.
+    """
+    first_ns = first_day_ns(seen)
+    until_ns = first_ns + HOURLY_DAYS * STEP_NS["day"]
+    hours = Query(COUNTS, experiment, "hour", first_ns, until_ns, by)
+    days = Query(COUNTS, experiment, "day", until_ns, by=by)
+    users = (replace(each, what=CLUSTERS, by=BY_VARIANT) for each in (hours, days))
+    return hours, days, *(users if plan.unit == "user" else ())
+
+
+def first_day_ns(seen: Iterable[Seen | Traffic]) -> int:
+    """Give when the first day of UTC began that had traffic."""
+    return min(each.first_ns for each in seen) // STEP_NS["day"] * STEP_NS["day"]
 
 
 def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:

@@ -19,10 +19,10 @@ from openfeature_triton.dashboard import adding
 from openfeature_triton.dashboard.store import LATENCIES, PHASES, STEP_NS, Query, Store
 
 CLOSED_S = 600.0
-"""For how long days before yesterday are remembered."""
+"""For how long a day is remembered that ended two hours ago: it may well be merged by then."""
 
 RECENT_S = 60.0
-"""For how long yesterday and today are remembered, up to the last whole hour."""
+"""For how long the days after it are remembered, up to the last whole hour."""
 
 FRESH_S = 10.0
 """For how long the rest is, as often as recorders write; its latencies for `RECENT_S`.
@@ -32,6 +32,8 @@ A histogram has a hundred times the fields, and a quantile of days moves little 
 
 MAX_KEPT = 200_000
 """How many values are remembered, of one group and slice of time each."""
+
+_CLOSED_AFTER_NS = 2 * STEP_NS["hour"]
 
 
 class Stretch(NamedTuple):
@@ -146,7 +148,8 @@ def stretches(
 ) -> list[Stretch]:
     """Part a time into what is closed, what is recent, and what is still being written."""
     now_ns, hour_ns, day_ns = int(now.timestamp()) * 10**9, STEP_NS["hour"], STEP_NS["day"]
-    cuts: list[tuple[int | None, float]] = [((now_ns // day_ns - 1) * day_ns, CLOSED_S)]
+    closed_ns = (now_ns - _CLOSED_AFTER_NS) // day_ns * day_ns
+    cuts: list[tuple[int | None, float]] = [(closed_ns, CLOSED_S)]
     if fresh_s < RECENT_S:
         cuts.append(((now_ns // hour_ns - 1) * hour_ns, RECENT_S))
     found, at = [], start_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.breakdowns import (
@@ -28,7 +29,13 @@ from openfeature_triton.dashboard.developments import (
 from openfeature_triton.dashboard.listing import Line, line_of
 from openfeature_triton.dashboard.losses import add_up
 from openfeature_triton.dashboard.phases import PhaseLine, phase_lines
-from openfeature_triton.dashboard.plans import BY_VARIANT, analyse, make_plan, queries, sums
+from openfeature_triton.dashboard.plans import (
+    BY_VARIANT,
+    analyse,
+    first_day_ns,
+    make_plan,
+    slice_queries,
+)
 from openfeature_triton.dashboard.processes import Process
 from openfeature_triton.dashboard.statistics import Analysis, Plan
 from openfeature_triton.dashboard.store import (
@@ -36,6 +43,7 @@ from openfeature_triton.dashboard.store import (
     LATENCIES,
     PHASES,
     SEEN,
+    STEP_NS,
     Phase,
     Query,
     Seen,
@@ -106,7 +114,7 @@ def report(
         chosen: the part of it that is looked at.
         processes: the recording processes that can be seen from here.
     """
-    known = _read(store, flags, key, chosen)
+    known = _read(store, flags, key, chosen, now)
     lines = known.phase_lines()
     if not known.is_something or chosen.phase not in ("", *(each.phase for each in lines)):
         return None
@@ -186,16 +194,44 @@ class _Known:
         return phase_lines(self.definition, self.traffic(), self.phases)
 
 
-def _read(store: Store, flags: Flags, key: str, chosen: Chosen) -> _Known:
+def _read(store: Store, flags: Flags, key: str, chosen: Chosen, now: datetime) -> _Known:
     """Read an experiment, and the latencies by language of the days that were chosen."""
     seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
     definition = define(key, flags, phases)
     plan, problems = make_plan(definition, phases)
+    if not seen:
+        return _Known(definition, seen, phases, plan, problems, (), (), ())
+    before, spoken, today, hours, days, *users = store.read(
+        *_latencies(key, seen, chosen, now), *slice_queries(key, plan, seen, GROUP)
+    )
+    return _Known(
+        definition,
+        seen,
+        phases,
+        plan,
+        problems,
+        totals=(*hours, *days, *before, *today),
+        clusters=tuple(chain.from_iterable(users)),
+        latencies_by_language=(*spoken, *filter(chosen.holds, today)),
+    )
+
+
+def _latencies(
+    key: str, seen: Sequence[Seen], chosen: Chosen, now: datetime
+) -> tuple[Query, Query, Query]:
+    """Ask for latencies by day, and by language in the days that were chosen; today's by both.
+
+    By both for all days would be a hundred thousand numbers, of which a page shows these sums.
+    """
+    by, day_ns = (*BY_VARIANT, "language"), STEP_NS["day"]
+    first_ns, today_ns = first_day_ns(seen), int(now.timestamp()) * 10**9 // day_ns * day_ns
     start_ns, end_ns = chosen.range_ns
-    spoken = Query(LATENCIES, key, "all", start_ns, end_ns, by=(*BY_VARIANT, "language"))
-    asked = queries(key, plan, seen, by=GROUP, latencies="day")
-    by_language, *found = store.read(spoken, *asked)
-    return _Known(definition, seen, phases, plan, problems, *sums(found), by_language)
+    end_ns = today_ns if end_ns is None else min(end_ns, today_ns)
+    return (
+        Query(LATENCIES, key, "day", first_ns, today_ns, BY_VARIANT),
+        Query(LATENCIES, key, "all", max(first_ns, start_ns or 0), end_ns, by),
+        Query(LATENCIES, key, "day", today_ns, None, by),
+    )
 
 
 def _checks(
