@@ -8,8 +8,8 @@ The way of a number through its modules:
     read       settings, open_store, store, sql_store, influx_store, day_spans, rows, adding,
                histograms, remembering
     known      definitions, phases, phase_changes, rule_text, plans, statistics
-    shown      chosen, summary, breakdowns, effects, bars, developments, forest, plots, validity,
-               losses, verdicts, report, listing, processes, pipeline, formats
+    shown      chosen, known, summary, breakdowns, effects, bars, developments, forest, plots,
+               validity, losses, verdicts, report, listing, processes, pipeline, formats
     served     app, pages, machines, periods, json_form, openapi, exposition, plotly_script, export,
                reports, tracking, intake, serve
     guarded    loopback, sign_in, access, passwords, limits, security

@@ -50,7 +50,9 @@ def queries(experiment: str, plan: Plan, seen: Sequence[Seen | Traffic]) -> tupl
     if not seen:
         return ()
     latencies = Query(LATENCIES, experiment, "all", first_day_ns(seen), by=BY_VARIANT)
-    return latencies, *slice_queries(experiment, plan, seen, BY_VARIANT)
+    measured = (COUNTS, CLUSTERS) if plan.unit == "user" else (COUNTS,)
+    slices = (slice_queries(what, experiment, seen) for what in measured)
+    return latencies, *chain.from_iterable(slices)
 
 
 def sums(answers: Sequence[tuple[Totals, ...]]) -> tuple[tuple[Totals, ...], tuple[Totals, ...]]:
@@ -60,18 +62,13 @@ def sums(answers: Sequence[tuple[Totals, ...]]) -> tuple[tuple[Totals, ...], tup
 
 
 def slice_queries(
-    experiment: str, plan: Plan, seen: Sequence[Seen | Traffic], by: tuple[str, ...]
-) -> tuple[Query, ...]:
-    """Ask for counts by tags, by hour and by day, in the slices an experiment is looked at in.
-
-    Where users are the unit, the sums by buckets of users follow in the same slices.
-    """
+    what: str, experiment: str, seen: Iterable[Seen | Traffic]
+) -> tuple[Query, Query]:
+    """Ask for sums by variant in the slices an experiment is looked at in: hours, then days."""
     first_ns = first_day_ns(seen)
     until_ns = first_ns + HOURLY_DAYS * STEP_NS["day"]
-    hours = Query(COUNTS, experiment, "hour", first_ns, until_ns, by)
-    days = Query(COUNTS, experiment, "day", until_ns, by=by)
-    users = (replace(each, what=CLUSTERS, by=BY_VARIANT) for each in (hours, days))
-    return hours, days, *(users if plan.unit == "user" else ())
+    hours = Query(what, experiment, "hour", first_ns, until_ns, BY_VARIANT)
+    return hours, Query(what, experiment, "day", until_ns, by=BY_VARIANT)
 
 
 def first_day_ns(seen: Iterable[Seen | Traffic]) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.breakdowns import (
@@ -17,7 +16,7 @@ from openfeature_triton.dashboard.breakdowns import (
     latency_curves,
 )
 from openfeature_triton.dashboard.chosen import ALL, Chosen
-from openfeature_triton.dashboard.definitions import Definition, Flags, define
+from openfeature_triton.dashboard.definitions import Flags
 from openfeature_triton.dashboard.developments import (
     Exposed,
     LanguageEffect,
@@ -26,32 +25,13 @@ from openfeature_triton.dashboard.developments import (
     exposed,
     looks,
 )
+from openfeature_triton.dashboard.known import Known, read_known
 from openfeature_triton.dashboard.listing import Line, line_of
 from openfeature_triton.dashboard.losses import add_up
-from openfeature_triton.dashboard.phases import PhaseLine, phase_lines
-from openfeature_triton.dashboard.plans import (
-    BY_VARIANT,
-    analyse,
-    first_day_ns,
-    make_plan,
-    slice_queries,
-)
+from openfeature_triton.dashboard.phases import PhaseLine
 from openfeature_triton.dashboard.processes import Process
-from openfeature_triton.dashboard.statistics import Analysis, Plan
-from openfeature_triton.dashboard.store import (
-    GROUP,
-    LATENCIES,
-    PHASES,
-    SEEN,
-    STEP_NS,
-    Phase,
-    Query,
-    Seen,
-    Store,
-    Totals,
-    Traffic,
-    traffic_of,
-)
+from openfeature_triton.dashboard.statistics import Analysis
+from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.summary import Numbers
 from openfeature_triton.dashboard.validity import Check, checks
 
@@ -114,14 +94,14 @@ def report(
         chosen: the part of it that is looked at.
         processes: the recording processes that can be seen from here.
     """
-    known = _read(store, flags, key, chosen, now)
+    known = read_known(store, flags, key, chosen, now)
     lines = known.phase_lines()
     if not known.is_something or chosen.phase not in ("", *(each.phase for each in lines)):
         return None
     analysis = known.analyse(now)
     part = known.part(chosen)
     line = line_of(known.definition, known.traffic(), known.phases, now)
-    variants = by_variant(part.definition, part.totals)
+    variants = by_variant(part.definition, part.by_day)
     numbers = {variant: summary.numbers(each) for variant, each in variants.items()}
     part_analysis = part.analyse(now) if chosen else None
     shown = part_analysis if chosen else analysis
@@ -132,110 +112,23 @@ def report(
         analysis=analysis,
         part=part_analysis,
         split=_split(part.phase_lines(), chosen),
-        whole=summary.numbers(part.totals),
+        whole=summary.numbers(part.by_day),
         variants=numbers,
         fallbacks=_fallbacks(part),
         languages=by_slice(part.definition, part.by_language, lambda each: each.language),
-        days=by_slice(part.definition, part.totals, lambda each: each.day.isoformat()),
+        days=by_slice(part.definition, part.by_day, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in numbers.values() for m in each.metrics)),
         phases=lines,
         curves=latency_curves(variants),
         looks={} if shown is None else looks(shown, known.first_ns, now),
-        exposed=exposed(part.plan, part.totals, known.first_ns, now),
+        exposed=exposed(part.plan, part.slices, known.first_ns, now),
         # Buckets of users know no language, and requests of users are not to be compared.
         by_language=() if part.plan.unit == "user" else by_language(part.plan, part.by_language),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of an experiment, or of a part of it."""
-
-    definition: Definition
-    seen: tuple[Seen, ...]
-    phases: tuple[Phase, ...]
-    plan: Plan
-    problems: tuple[str, ...]
-    totals: tuple[Totals, ...]
-    clusters: tuple[Totals, ...]
-    latencies_by_language: tuple[Totals, ...]
-
-    @property
-    def by_language(self) -> tuple[Totals, ...]:
-        """Counts and latencies, both by language; the latencies of `totals` are by day."""
-        return (*(each for each in self.totals if each.fields), *self.latencies_by_language)
-
-    @property
-    def is_something(self) -> bool:
-        """Whether there is, or was, such an experiment."""
-        return bool(self.seen or self.phases or self.definition.status in ("running", "disabled"))
-
-    @property
-    def first_ns(self) -> int:
-        """When its first traffic came; 0 before."""
-        return min((each.first_ns for each in self.seen), default=0)
-
-    def part(self, chosen: Chosen) -> _Known:
-        """Give what is known of a part."""
-        totals, clusters = (
-            tuple(each for each in given if chosen.holds(each))
-            for given in (self.totals, self.clusters)
-        )
-        own = (each for each in self.latencies_by_language if chosen.phase in ("", each.phase))
-        return replace(self, totals=totals, clusters=clusters, latencies_by_language=tuple(own))
-
-    def analyse(self, now: datetime) -> Analysis | None:
-        return analyse(self.plan, self.totals, now, self.clusters)
-
-    def traffic(self) -> tuple[Traffic, ...]:
-        return traffic_of(self.seen, self.totals)
-
-    def phase_lines(self) -> tuple[PhaseLine, ...]:
-        return phase_lines(self.definition, self.traffic(), self.phases)
-
-
-def _read(store: Store, flags: Flags, key: str, chosen: Chosen, now: datetime) -> _Known:
-    """Read an experiment, and the latencies by language of the days that were chosen."""
-    seen, phases = store.read(Query(SEEN, key), Query(PHASES, key))
-    definition = define(key, flags, phases)
-    plan, problems = make_plan(definition, phases)
-    if not seen:
-        return _Known(definition, seen, phases, plan, problems, (), (), ())
-    before, spoken, today, hours, days, *users = store.read(
-        *_latencies(key, seen, chosen, now), *slice_queries(key, plan, seen, GROUP)
-    )
-    return _Known(
-        definition,
-        seen,
-        phases,
-        plan,
-        problems,
-        totals=(*hours, *days, *before, *today),
-        clusters=tuple(chain.from_iterable(users)),
-        latencies_by_language=(*spoken, *filter(chosen.holds, today)),
-    )
-
-
-def _latencies(
-    key: str, seen: Sequence[Seen], chosen: Chosen, now: datetime
-) -> tuple[Query, Query, Query]:
-    """Ask for latencies by day, and by language in the days that were chosen; today's by both.
-
-    By both for all days would be a hundred thousand numbers, of which a page shows these sums.
-    """
-    by, day_ns = (*BY_VARIANT, "language"), STEP_NS["day"]
-    first_ns, today_ns = first_day_ns(seen), int(now.timestamp()) * 10**9 // day_ns * day_ns
-    start_ns, end_ns = chosen.range_ns
-    end_ns = today_ns if end_ns is None else min(end_ns, today_ns)
-    return (
-        Query(LATENCIES, key, "day", first_ns, today_ns, BY_VARIANT),
-        Query(LATENCIES, key, "all", max(first_ns, start_ns or 0), end_ns, by),
-        Query(LATENCIES, key, "day", today_ns, None, by),
-    )
-
-
 def _checks(
-    known: _Known,
+    known: Known,
     line: Line,
     analysis: Analysis | None,
     processes: Sequence[Process],
@@ -254,8 +147,8 @@ def _checks(
     )
 
 
-def _fallbacks(known: _Known) -> dict[str, int]:
-    variants = by_variant(known.definition, known.totals)
+def _fallbacks(known: Known) -> dict[str, int]:
+    variants = by_variant(known.definition, known.days)
     return {variant: fallback_count(each) for variant, each in variants.items()}
 
 
