@@ -91,6 +91,7 @@ def unit_hash_v3(flag_key: str) -> HashOf:
     before = b"\x82" + _text(flag_key)
 
     def hash_of(targeting_key: Any) -> int | None:
+        """The hash of one targeting key; None for what is none."""
         if not targeting_key or not isinstance(targeting_key, str):
             return None
         return hash_text_v3(before, targeting_key)
@@ -107,6 +108,7 @@ def _by_unit_v3(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
     before, (ends, variants) = b"\x82" + _text(flag_key), split
 
     def run(_: Any, targeting_key: Any) -> Any:
+        """What the share gives into which a targeting key falls; None for what is no key."""
         if not targeting_key:
             return None
         hashed: int | None
@@ -147,6 +149,7 @@ def unit_hash_v2(flag_key: str) -> HashOf:
     before, digest = flag_key.encode(), mmh3_32_uintdigest
 
     def hash_of(targeting_key: Any) -> int | None:
+        """The hash of one targeting key; None for what is none."""
         if not targeting_key or not isinstance(targeting_key, str):
             return None
         return digest(before + targeting_key.encode())
@@ -158,6 +161,7 @@ def _by_unit_v2(flag_key: str, split: Split) -> Callable[[Any, Any], Any]:
     before, (ends, variants) = flag_key.encode(), split
 
     def run(_: Any, targeting_key: Any) -> Any:
+        """What the share gives into which a targeting key falls; None for what is no key."""
         if not targeting_key or not isinstance(targeting_key, str):
             return None
         hashed = mmh3_32_uintdigest(before + targeting_key.encode())

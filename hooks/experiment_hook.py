@@ -71,6 +71,7 @@ class ExperimentHook(Hook):
             return lambda *_: recorder.refused(BAD_EVALUATION)
 
         def count(context: EvaluationContext, duration_us: float) -> None:
+            """Count one such evaluation, and its exposure; never raises."""
             try:
                 if evaluation is not None:
                     recorder.count_evaluation(evaluation, duration_us)
@@ -109,6 +110,7 @@ def exposed_series(details: FlagEvaluationDetails[Any]) -> Callable[[str], Serie
 
     @lru_cache(maxsize=256)
     def series_in(language: str) -> Series:
+        """Whose exposure it is in a language."""
         return Series(*named, task_type, language)
 
     return series_in

@@ -125,6 +125,7 @@ def _way(passes: tuple[Pass, ...]) -> Way:
             return direct
 
     def way(attributes: Attributes, targeting_key: str | None) -> Assignment | RouteReason | None:
+        """Offer one request to each pass, until one takes it."""
         found: Assignment | RouteReason | None = None
         for offers, says in passes:
             if says is not None:

@@ -41,6 +41,7 @@ def _plainly(check: Callable[[], Lines]) -> Callable[[], Lines]:
 
     @wraps(check)
     def checked() -> Lines:
+        """Check, and give as lines what goes wrong."""
         try:
             return check()
         except ProviderError as error:

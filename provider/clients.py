@@ -233,6 +233,7 @@ def _after_fork(clients: TritonClients) -> None:
     reference = weakref.ref(clients)
 
     def wake() -> None:
+        """In a forked child: begin anew, if the clients still live."""
         living = reference()
         if living is not None:
             living._start_anew()

@@ -174,6 +174,7 @@ def _guarded(targeting: Any, rule: Node, bucketing: str, key: str) -> Guarded:
     run, start, end = found.run, dates.start or 0, dates.end or math.inf
 
     def between(attributes: Attributes, targeting_key: str | None) -> Any:
+        """What the rule gives while its dates let it take requests."""
         return run(attributes, targeting_key) if start <= time.time() < end else None
 
     return found._replace(run=between, split=None)

@@ -77,6 +77,7 @@ def _listener(hook: Any, details: FlagEvaluationDetails[Any]) -> Listener:
             return own
 
     def listen(context: EvaluationContext, duration_us: float) -> None:
+        """Tell the hook of one evaluation."""
         hook.evaluation_finished(details, context, duration_us)
 
     return listen

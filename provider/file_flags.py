@@ -33,6 +33,7 @@ class _Look:
 
     @classmethod
     def at(cls, path: Path) -> _Look:
+        """Look at a file now."""
         try:
             inode, age_s = _identity(path)
             text = read_bytes(path)

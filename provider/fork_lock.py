@@ -20,6 +20,7 @@ class ForkLock:
         reference = weakref.ref(self)
 
         def renew() -> None:
+            """In a forked child: an open lock, if this one still lives."""
             living = reference()
             if living is not None:
                 living.lock = threading.Lock()

@@ -78,6 +78,7 @@ class BoundedClient:
     def _bounded(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         def bounded(*args: Any, **kwargs: Any) -> Any:
+            """Ask, and be answered by the deadline or the caller's own time-out."""
             left_s = self._deadline.left_s()
             given_s = kwargs.get("client_timeout")
             kwargs["client_timeout"] = left_s if given_s is None else min(given_s, left_s)

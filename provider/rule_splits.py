@@ -89,6 +89,7 @@ def _hash_value_v2(flag_key: str) -> HashValue:
     unit_hash = unit_hash_v2(flag_key)
 
     def hash_of(by: Any, key: str | None) -> int | None:
+        """The hash of a text, or of the unit where there is nothing to split by."""
         if isinstance(by, str):
             return hash_v2(by)
         return unit_hash(key) if by is None else None

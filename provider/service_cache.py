@@ -177,6 +177,7 @@ def _watch_forks(cache: ServiceCache) -> None:
     reference = weakref.ref(cache)
 
     def tell(what: str) -> None:
+        """Call a method of the cache, if it still lives."""
         living = reference()
         if living is not None:
             getattr(living, what)()
