@@ -14,8 +14,8 @@ The way of a request through its modules:
     resolved   triton_provider, provider_events, service_values, service, service_cache, registry,
                keyring, migration
     told       direct_hooks, stands_for, announcer, decided, telemetry, tally
-    called     calls, deadline, breaker, clients, client_modules, grpc_clients, loop_clients,
-               timers, hub_timers, task_timers, credential_plugin, fork_lock
+    called     calls, deadline, breaker, clients, client_modules, thread_clients, grpc_clients,
+               loop_clients, timers, hub_timers, task_timers, credential_plugin, fork_lock
     ended      errors, foreign_errors, foreign_frames, reports, direct_tracking, credit_token
     by hand    options, readiness, service_file, checks, library_checks, commands, upkeep_commands
 """

@@ -31,6 +31,7 @@ from openfeature_triton.provider.route import Route
 from openfeature_triton.provider.router import Router
 from openfeature_triton.provider.service import Service
 from openfeature_triton.provider.tally import Tally
+from openfeature_triton.provider.thread_clients import Lent
 from openfeature_triton.provider.timers import Timer
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class _Measured:
         "_backing",
         "_cut_off",
         "_deadline",
+        "_lent",
         "_metrics",
         "_placed",
         "_placement",
@@ -79,6 +81,7 @@ class _Measured:
         self._backing = backing
         self._metrics: dict[str, float] = {}
         self._deadline = self._until = Deadline(deadline_s)
+        self._lent: Lent | None = None
         self._timer: Timer | None = None
         self._running = False
         self._cut_off: BaseException | None = None
@@ -143,15 +146,13 @@ class _Measured:
         return True
 
     def _leave(self, error: BaseException | None) -> None:
-        """Stop the timer; the attempt is over."""
+        """Stop the timer, and let go of the client; the attempt is over."""
+        lent, self._lent = self._lent, None
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.stop()
-            if error is not None and not isinstance(error, Exception):
-                self._abandon()
-
-    def _abandon(self) -> None:
-        """Let go of what may have been left in the middle of an answer."""
+        if lent is not None:
+            lent.let_go(error)
 
     def _end(
         self,
@@ -161,9 +162,11 @@ class _Measured:
     ) -> None:
         """Record the outcome; raise DeadlineExceededError in the place of the timer's own end."""
         latency_ms = (perf_counter_ns() - self._started_ns) / 1e6
-        failure = "" if error is None else self._failure(error)
         self._running = False
-        self._leave(error)
+        try:
+            failure = "" if error is None else self._failure(error)
+        finally:
+            self._leave(error)
         if failure or self._backing.breakers.failing:
             self._judge(failure)
         if self._placement.is_experiment:
@@ -206,10 +209,13 @@ class Call(_Measured):
         service, clients = self.service or self._known_service(), self._backing.clients
         if service.protocol == "grpc":
             return clients.bounded_grpc(service, self._until)
-        client = clients.http(service)
-        if self._timer is None and self._running:  # else nobody would ever stop it
-            self._timer = clients.timer(self._until)
-        return client
+        if not self._running:  # nobody would ever let go of it
+            return clients.http(service)
+        lent = self._lent
+        if lent is None or lent.is_of_parent:
+            lent = self._lent = clients.lend(service)
+            self._timer = lent.timers.start(self._until)
+        return lent.client
 
     def __enter__(self) -> Call:
         self._running = True
@@ -228,11 +234,6 @@ class Call(_Measured):
                 if not self._fall_back(error):
                     raise
             return fn(self)
-
-    def _abandon(self) -> None:
-        """Let go of the thread's HTTP client; the timer ran for that alone."""
-        if self.service is not None:
-            self._backing.clients.discard(self.service)
 
 
 class AsyncCall(_Measured):

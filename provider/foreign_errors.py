@@ -86,11 +86,11 @@ def error_class(error: BaseException) -> str:
 
     The cause of an exception counts where the exception itself says nothing: services wrap.
     """
-    for each in _chain(error):
-        found = _class_of(each)
-        if found != OTHER:
-            return found
-    return OTHER
+    try:
+        found = (_class_of(each) for each in _chain(error))
+        return next((each for each in found if each != OTHER), OTHER)
+    except Exception:  # noqa: BLE001 - an exception may have methods of its own that raise
+        return OTHER
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -123,7 +123,7 @@ def _of_triton(error: Any) -> str:
     if status is None:
         return TIMEOUT if message == "failed to obtain inference response" else INVALID_REQUEST
     status = str(status)
-    if status.isdigit():
+    if status.isdecimal():
         return _of_http(int(status))
     return _of_grpc(status, message)
 

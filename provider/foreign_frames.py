@@ -14,11 +14,15 @@ _CLIENTS = ("tritonclient", "geventhttpclient", "gevent", "aiohttp", "grpc")
 
 
 def empty_client_frames(error: BaseException) -> None:
-    """Empty the locals of the clients' frames in an exception, and in those behind it."""
-    for frame in _frames(error):
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _CLIENTS:
-            with suppress(RuntimeError):  # it still runs
-                frame.clear()
+    """Empty the locals of the clients' frames in an exception, and in those behind it.
+
+    Never raises: that would take the place of the exception.
+    """
+    with suppress(Exception):  # one that does not let itself be looked at
+        for frame in _frames(error):
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in _CLIENTS:
+                with suppress(RuntimeError):  # it still runs
+                    frame.clear()
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

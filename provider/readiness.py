@@ -106,11 +106,13 @@ def _client(clients: TritonClients, service: Service, deadline: Deadline) -> Ite
     if service.protocol == "grpc":
         yield clients.bounded_grpc(service, deadline)
         return
-    timer = clients.timer(deadline)
+    lent = clients.lend(service)
+    timer = lent.timers.start(deadline)
     try:
-        yield clients.http(service)
+        yield lent.client
     finally:
         timer.stop()
+        lent.let_go(None)
 
 
 def _state(client: Any, service: Service) -> str:

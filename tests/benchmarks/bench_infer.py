@@ -25,6 +25,7 @@ from openfeature_triton.provider import (
     TritonClients,
     TritonProvider,
 )
+from openfeature_triton.provider.thread_clients import ThreadClients
 
 ROUNDS = 7
 REQUESTS = 4_000
@@ -37,17 +38,22 @@ class NoOpClient:
         """Answer."""
         return "text"
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class NoOpClients(TritonClients):
-    """Gives the client that does nothing, for every service; its deadline is enforced."""
+    """Pools clients that do nothing, for every service; their deadlines are enforced."""
 
     def __init__(self) -> None:
-        super().__init__(ProviderSettings())
-        self._client = NoOpClient()
+        settings = ProviderSettings()
+        super().__init__(settings)
+        self._of_threads = _NoOpThreadClients(settings)
 
-    def http(self, service: Service) -> NoOpClient:  # noqa: ARG002
-        """The client."""
-        return self._client
+
+class _NoOpThreadClients(ThreadClients):
+    def _connect(self, service: Service) -> NoOpClient:  # noqa: ARG002
+        return NoOpClient()
 
 
 def main() -> None:

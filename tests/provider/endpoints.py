@@ -29,6 +29,7 @@ class Endpoint:
     """A running server: where it is, and what was asked of it."""
 
     url: str
+    connections: int = 0
     posts: int = 0
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -116,6 +117,7 @@ def http_endpoint(behave: Behaviour) -> Iterator[Endpoint]:
             with suppress(OSError):
                 while True:
                     pool.submit(serve, listener.accept()[0])
+                    endpoint.connections += 1
 
         thread = threading.Thread(target=accept)
         thread.start()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import greenlet  # type: ignore[import-untyped]
@@ -26,7 +27,13 @@ from openfeature_triton.provider import (
     TritonClients,
     error_class,
 )
-from openfeature_triton.provider.foreign_errors import BY_NAME, ERROR_CLASSES
+from openfeature_triton.provider.foreign_errors import (
+    BY_NAME,
+    ERROR_CLASSES,
+    INVALID_REQUEST,
+    OTHER,
+)
+from openfeature_triton.provider.foreign_frames import empty_client_frames
 
 
 @contextmanager
@@ -238,3 +245,27 @@ def test_each_name_in_the_table_is_an_exception_that_exists(name: str) -> None:
     found = getattr(import_module(module), kind)
     assert issubclass(found, BaseException)
     assert f"{found.__module__}.{found.__qualname__}" == name or found is TimeoutError
+
+
+class ClosedError(Exception):
+    """An exception that does not let itself be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class UnreadyError(InferenceServerException):  # type: ignore[misc]
+    """Triton's, made by somebody who left out its parts."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "make", [ClosedError, UnreadyError, lambda: InferenceServerException("x", status="\u00b2")]
+)
+def test_an_exception_that_can_not_be_read_is_told_by_no_class(make: Any) -> None:
+    """Nothing takes its place, neither here nor where it is emptied."""
+    odd = make()
+    assert error_class(odd) in (OTHER, INVALID_REQUEST)
+    empty_client_frames(odd)
