@@ -9,7 +9,7 @@ The way of an outcome through its modules:
     kept       settings, schema, sink, memory_sink, tables, migration, sql_engine, sql_sink, late,
                sql_days
     sent       forwarding, outbox, spool, spool_file, spool_folder, sender, line_protocol,
-               influx_writer, total_deadline, dead_letters, retry
+               influx_writer, total_deadline, patience, dead_letters, retry
     ended      process, stats, health, errors
     by hand    influx_api, influx_setup, influx_days, store_work, store_summary, influx_summary,
                probe, checks, commands, dead_letter_commands

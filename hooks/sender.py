@@ -8,7 +8,6 @@ once more: so an older value never stays where there was a newer one.
 from __future__ import annotations
 
 import logging
-import random
 import sqlite3
 import threading
 import time
@@ -22,6 +21,7 @@ from openfeature_triton.hooks.dead_letters import DeadLetters
 from openfeature_triton.hooks.influx_writer import Answer, InfluxWriter, Verdict
 from openfeature_triton.hooks.late import mark_lines
 from openfeature_triton.hooks.outbox import Outbox
+from openfeature_triton.hooks.patience import LONE_S, Patience
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
 from openfeature_triton.hooks.spool import Backlog, Spool, Spooled
@@ -32,15 +32,10 @@ _log = logging.getLogger(__name__)
 BATCH = 2000
 """Points in one request, at most."""
 
-MAX_DELAY_S = {Verdict.LATER: 60.0, Verdict.NOT_ALLOWED: 5.0, Verdict.UNREACHABLE: 2.0}
-"""How long is waited between two tries at most; `Retry-After` is obeyed up to the first."""
-
 _LOOK_S = 0.25
 _ADOPT_S = 15.0
 _RETRY_S = 0.1
-_REMIND_S = 60.0
 
-DELIVERING = "delivering"
 DEAD_LETTERS_LOST = "dead_letters_lost"
 
 
@@ -71,7 +66,6 @@ class Sender:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self.state = DELIVERING
         self.last_error = ""
         self.backlog = Backlog()
         self.thread: threading.Thread | None = None
@@ -83,11 +77,14 @@ class Sender:
         self._dead_letters = DeadLetters(outbox.folder)
         self._wake: SimpleQueue[Request] = SimpleQueue()
         self._closing: Request | None = None
-        self._failures = 0
-        self._failed_token = ""
+        self._patience = Patience(influx)
         self._adopt_s = min(_ADOPT_S, influx.doubt_s)
         self._adopted_s = -_ADOPT_S
-        self._reminded_s = 0.0
+
+    @property
+    def state(self) -> str:
+        """`delivering`, or what is the matter."""
+        return self._patience.state
 
     def start(self) -> None:
         """Start the thread; RuntimeError where the interpreter can start none (any more)."""
@@ -105,16 +102,17 @@ class Sender:
             self._serve(request)
 
     def _run(self) -> None:
-        due_s = time.monotonic()
+        patience = self._patience
         while True:
             with suppress(Empty):
-                request = self._wake.get(timeout=min(_LOOK_S, max(due_s - time.monotonic(), 0)))
+                request = self._wake.get(timeout=min(_LOOK_S, patience.left_s))
                 self._serve(request)
                 if request.stop:
                     return
-            if time.monotonic() >= due_s or self._has_new_token():
-                wait_s = self._deliver_all()
-                due_s = time.monotonic() + wait_s
+            if patience.asks_for_a_lone_point():
+                patience.note_lone_point(taken=self._deliver_lone_point())
+            if patience.is_over():
+                self._deliver_all()
                 self._tell(ended=False)
 
     def _tell(self, *, ended: bool) -> None:
@@ -126,7 +124,9 @@ class Sender:
     def _serve(self, request: Request) -> None:
         """Deliver all, trying again until the request's deadline."""
         try:
-            while self._deliver_all(request) and time.monotonic() + _RETRY_S < request.deadline_s:
+            while (
+                not self._deliver_all(request) and time.monotonic() + _RETRY_S < request.deadline_s
+            ):
                 if not request.stop and self._closing is not None:
                     break
                 time.sleep(_RETRY_S)
@@ -138,21 +138,37 @@ class Sender:
         finally:
             request.done.set()
 
-    def _deliver_all(self, request: Request | None = None) -> float:
-        """Deliver what there is; gives how long to wait for the next time."""
+    def _deliver_all(self, request: Request | None = None) -> bool:
+        """Deliver what there is; says whether nobody stood in the way."""
         try:
             self._deliver_own(request)
             if request is None and time.monotonic() >= self._adopted_s + self._adopt_s:
                 self._deliver_adopted()
                 self._adopted_s = time.monotonic()
         except _NotNowError as error:
-            return self._put_off(error.answer)
+            self._put_off(error.answer)
+            return False
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever the disk does
-            return self._put_off(Answer(Verdict.LATER, message=f"{type(error).__name__}: {error}"))
+            self._put_off(Answer(Verdict.LATER, message=f"{type(error).__name__}: {error}"))
+            return False
         finally:
             self.backlog = self._outbox.backlog()
-        self._end_trouble()
-        return 0.0 if request is not None else self._flush_s
+        self._patience.rest(self._flush_s)
+        return True
+
+    def _deliver_lone_point(self) -> bool:
+        """Try with one point; says whether it was taken."""
+        try:
+            for raw in (False, True):
+                points, spool = self._outbox.take(1, raw=raw, newest=True)
+                if points:
+                    self._send(points, spool, Request(LONE_S))
+                    return True
+        except _NotNowError:
+            self.counts["failed_requests"] += 1
+        except Exception as error:  # noqa: BLE001 - as above
+            self.last_error = f"{type(error).__name__}: {error}"
+        return False
 
     def _deliver_own(self, request: Request | None) -> None:
         while True:
@@ -255,37 +271,8 @@ class Sender:
             self.counts[name] -= min(number, self.counts[name])  # some may be of another process
         return outcomes
 
-    def _put_off(self, answer: Answer) -> float:
-        """Take note of trouble; gives how long to wait."""
-        self._failures += 1
+    def _put_off(self, answer: Answer) -> None:
+        """Take note of trouble."""
         self.counts["failed_requests"] += 1
         self.last_error = f"{answer.status or 'no answer'}: {answer.message}"
-        self._failed_token = self._influx.read_token()
-        now_s = time.monotonic()
-        if self.state == DELIVERING:
-            self._reminded_s = now_s
-            _log.warning("InfluxDB can't be written (%s); counts are spooled", self.last_error)
-        elif now_s >= self._reminded_s + _REMIND_S:
-            self._reminded_s = now_s
-            _log.warning("InfluxDB still can't be written: %d tries so far", self._failures)
-        self.state = answer.verdict.value
-        return delay_s(answer, self._failures) * random.uniform(0.8, 1)  # noqa: S311
-
-    def _end_trouble(self) -> None:
-        if self.state != DELIVERING:
-            _log.info("InfluxDB is written again, after %d tries", self._failures)
-        self.state = DELIVERING
-        self._failures = 0
-
-    def _has_new_token(self) -> bool:
-        """Whether there is another token since the last one was refused."""
-        is_refused = self.state == Verdict.NOT_ALLOWED.value
-        return is_refused and self._influx.read_token() != self._failed_token
-
-
-def delay_s(answer: Answer, failures: int) -> float:
-    """Give how long to wait after an answer that was the n-th failure in a row."""
-    most_s = MAX_DELAY_S[answer.verdict]
-    if answer.retry_after_s is not None:
-        return min(answer.retry_after_s / 0.8, most_s / 0.8)  # obeyed, whatever the jitter
-    return min(most_s, 0.25 * 2.0 ** min(failures, 16))
+        self._patience.put_off(answer)

@@ -28,6 +28,7 @@ from tests.spooling import CONTROL, arrived, open_recorder, until
 from tests.store_servers import free_port
 
 SECONDS = 6.0
+LONG_S = 40.0
 PER_S = 100
 OTHERS = [CONTROL._replace(variant=f"v{number}") for number in range(500)]
 OTHERS_A_CALL = 20
@@ -56,6 +57,9 @@ def main() -> None:
             recorder = open_recorder(server.url, Path(folder))
             _measure(name, recorder, server)
     with scripted_server() as server, tempfile.TemporaryDirectory() as folder:
+        server.script = FAULTS["503"]
+        _measure("503 for long", open_recorder(server.url, Path(folder)), server, LONG_S)
+    with scripted_server() as server, tempfile.TemporaryDirectory() as folder:
         recorder = open_recorder(server.url, Path(folder))
         recorder.record(CONTROL, 10.0)
         until(lambda: arrived(server) == 1)
@@ -80,8 +84,10 @@ class Took(NamedTuple):
     on_core_us: list[float]
 
 
-def _measure(name: str, recorder: Recorder, server: ScriptedServer) -> None:
-    took, empty = _time(recorder)
+def _measure(
+    name: str, recorder: Recorder, server: ScriptedServer, seconds: float = SECONDS
+) -> None:
+    took, empty = _time(recorder, seconds)
     server.script, returned_s = Reply.store, time.monotonic()
     until(lambda: server.received[-1].at_s > returned_s)
     first_s = next(each.at_s for each in server.received if each.at_s > returned_s) - returned_s
@@ -92,11 +98,11 @@ def _measure(name: str, recorder: Recorder, server: ScriptedServer) -> None:
     assert not stats.dropped, stats
 
 
-def _time(recorder: Recorder) -> tuple[Took, Took]:
+def _time(recorder: Recorder, seconds: float = SECONDS) -> tuple[Took, Took]:
     """Give how long each call took, and each of an empty function."""
     took, empty, others = Took([], []), Took([], []), cycle(OTHERS)
     waits = CoreWaits(threading.get_native_id())
-    for _ in range(int(SECONDS * PER_S)):
+    for _ in range(int(seconds * PER_S)):
         _add(took, waits, lambda: recorder.record(CONTROL, 10.0))
         _add(empty, waits, lambda: None)
         for series in islice(others, OTHERS_A_CALL):

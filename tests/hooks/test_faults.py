@@ -15,8 +15,7 @@ import pytest
 
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series, schema
 from openfeature_triton.hooks.forwarding import ForwardingSink
-from openfeature_triton.hooks.influx_writer import Answer, Verdict
-from openfeature_triton.hooks.sender import delay_s
+from openfeature_triton.hooks.influx_writer import Verdict
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
 from tests.spooling import CONTROL, QUICK, adopt, arrived, open_recorder, script, until
 
@@ -110,24 +109,6 @@ def test_a_refused_token_is_replaced_without_restart(
     path.write_text("good")
     until(lambda: arrived(server) == 1)
     assert recorder.close()
-
-
-@pytest.mark.parametrize(
-    ("answer", "failures", "least_s", "most_s"),
-    [
-        (Answer(Verdict.LATER, 429, retry_after_s=1), 1, 1, 1.25),
-        (Answer(Verdict.LATER, 429, retry_after_s=3600), 1, 60, 75),
-        (Answer(Verdict.LATER, 503), 1, 0.1, 1),
-        (Answer(Verdict.LATER, 503), 100, 60, 60),
-        (Answer(Verdict.UNREACHABLE), 100, 0.1, 2),
-        (Answer(Verdict.NOT_ALLOWED, 401), 100, 0.1, 5),
-    ],
-)
-def test_waiting_grows_within_bounds(
-    answer: Answer, failures: int, least_s: float, most_s: float
-) -> None:
-    """`Retry-After` is obeyed, and capped; a server that is not there is asked often."""
-    assert least_s <= delay_s(answer, failures) <= most_s
 
 
 def test_writers_on_the_same_tags_with_a_frozen_clock_never_meet(

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, schema
 from openfeature_triton.hooks.dead_letters import DeadLetters
-from openfeature_triton.hooks.sender import DELIVERING
+from openfeature_triton.hooks.patience import DELIVERING
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
 from tests.spooling import CONTROL, arrived, until
 
@@ -183,7 +183,7 @@ def test_trouble_is_said_once_when_it_begins_and_once_when_it_ends(
     server: ScriptedServer, record: Callable[..., Recorder], caplog: pytest.LogCaptureFixture
 ) -> None:
     """However many tries there are in between; no token among the words."""
-    caplog.set_level(logging.INFO, "openfeature_triton.hooks.sender")
+    caplog.set_level(logging.INFO, "openfeature_triton.hooks.patience")
     server.script = lambda reply, _: reply.answer(503)
     recorder = record()
     recorder.record(CONTROL, 10.0)
@@ -192,3 +192,20 @@ def test_trouble_is_said_once_when_it_begins_and_once_when_it_ends(
     assert recorder.close(20)
     assert [entry.levelname for entry in caplog.records] == ["WARNING", "INFO"]
     assert "Token" not in caplog.text
+
+
+@pytest.mark.slow
+def test_a_lone_point_ends_a_long_wait(
+    server: ScriptedServer, record: Callable[..., Recorder]
+) -> None:
+    """After long trouble one point is tried first; where it is taken, all follow at once."""
+    server.script = lambda reply, _: reply.answer(503)
+    recorder = record()
+    for number in range(50):
+        recorder.record(CONTROL._replace(variant=f"v{number}"), 10.0)
+    until(lambda: [len(each.lines) > 1 for each in server.received].count(True) == 5)
+    tried = len(server.received)
+    server.script = Reply.store
+    until(lambda: arrived(server) == 50)
+    assert len(server.received[tried].lines) == 1
+    assert recorder.close(5)
