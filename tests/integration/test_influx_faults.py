@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, Series, schema
 from openfeature_triton.hooks.forwarding import ForwardingSink
 from openfeature_triton.hooks.influx_writer import InfluxWriter, Verdict
+from openfeature_triton.hooks.late import NS_PER_HOUR
 from tests.store_servers import InfluxServer, running_influx
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -113,6 +114,69 @@ def test_a_server_that_goes_and_comes_back_has_all(
     assert total(server, schema.LIGHT, schema.REQUESTS) == stats.recorded == stats.delivered
     raw = total(server, schema.RAW, schema.SUCCESS, BUCKETS[1])
     assert raw == stats.recorded - stats.raw_left_out
+
+
+def test_an_outage_of_six_hours_costs_no_outcome(server: InfluxServer, tmp_path: Path) -> None:
+    """At 100 requests a second, six hours in 20 s; what raw points leave no room for is counted.
+
+    The clock that windows go by runs faster; spool, sender and InfluxDB are as they are.
+    """
+    hours, per_s, step_s, limit = 6, 100, 10, 16 * 2**20
+    start_ns = time.time_ns() // NS_PER_HOUR * NS_PER_HOUR - hours * NS_PER_HOUR
+    now = [start_ns]
+    settings = RecorderSettings(
+        flush_s=0.2,
+        spool_s=0.1,
+        on_sigterm=False,
+        raw_per_s=5000,
+        spool=tmp_path / "spool",
+        spool_max_bytes=limit,
+    )
+    sink = ForwardingSink(settings, settings_of(server))
+    all_series = [CONTROL._replace(language=language) for language in ("hi", "ta", "bn", "te")]
+    sizes = []
+    with closing(Recorder(sink, settings, clock_ns=lambda: now[0])) as recorder:
+        recorder.record(CONTROL, 10.0)
+        until(lambda: recorder.stats().delivered)
+        server.stop(kill=True)
+        for _ in range(hours * 3600 // step_s):
+            for number in range(per_s * step_s):
+                recorder.record(all_series[number % 4], 5.0 + number % 7)
+            time.sleep(0.005)
+            now[0] += step_s * 10**9
+            sizes.append(sum(path.stat().st_size for path in settings.spool.glob("*.spool")))
+        stats = recorder.stats()
+        assert (stats.delivered, stats.delivery.state) == (1, Verdict.UNREACHABLE.value)
+        server.start()
+        assert recorder.flush(60)
+        assert recorder.close(60)
+        stats = recorder.stats()
+    assert stats.recorded == stats.delivered == hours * 3600 * per_s + 1
+    assert max(sizes) <= 1.1 * limit
+    assert total(server, schema.LIGHT, schema.REQUESTS) == stats.recorded
+    spanned = len(windows(server, schema.LIGHT, schema.REQUESTS))
+    assert spanned in (hours * 12, hours * 12 + 1)  # the last may begin before all is folded
+    bins = [total(server, schema.LATENCY, schema.bin_field(each)) for each in range(420, 500)]
+    assert sum(bins) == stats.recorded
+    raw_dropped = stats.dropped["spool_full_raw"]
+    assert stats.dropped == {"spool_full_raw": raw_dropped}
+    raw = total(server, schema.RAW, schema.SUCCESS, BUCKETS[1])
+    assert raw == stats.recorded - stats.raw_left_out - raw_dropped
+
+
+def windows(server: InfluxServer, measurement: str, field: str) -> dict[int, float]:
+    """Add up a field by the window of 300 s, in which all its points' times are."""
+    query = f"""
+        from(bucket: "{BUCKETS[0]}") |> range(start: 0, stop: 2100-01-01T00:00:00Z)
+        |> filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{field}")
+        |> window(every: 5m) |> group(columns: ["_start"]) |> sum()
+    """
+    with client(server) as asks:
+        return {
+            int(record.values["_start"].timestamp()): float(record.get_value())
+            for table in asks.query_api().query(query)
+            for record in table
+        }
 
 
 @contextmanager
