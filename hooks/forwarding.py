@@ -42,6 +42,10 @@ class ForwardingSink:
             except RuntimeError:  # no more threads: the points are spooled, or `ask` sends them
                 return
 
+    def newest_dropped_ns(self) -> int:
+        """Give the newest time of the windows that were dropped since this was last asked, or 0."""
+        return self._outbox.newest_dropped_ns()
+
     def close(self) -> None:
         """Nothing to do: a last request ends the sender."""
 

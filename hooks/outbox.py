@@ -52,6 +52,8 @@ class Outbox:
         self._doubt_s = doubt_s
         self._in_memory = False
         self._settled: list[Spooled] = []
+        self._doubted: list[Spooled] = []
+        self._adopted_before: set[Path] = set()
 
     @property
     def is_begun(self) -> bool:
@@ -76,6 +78,11 @@ class Outbox:
                 self.dropped += self._memory.put(points)
                 self._memory.doubt_all()  # an older value may wait in the file
 
+    def newest_dropped_ns(self) -> int:
+        """Give the newest time of the windows that were dropped since this was last asked, or 0."""
+        with self.lock:
+            return max(self._file.newest_dropped_ns(), self._memory.newest_dropped_ns())
+
     def put_rows(self, rows: Sequence[Row]) -> None:
         """Keep points that are written as rows already; raises what the disk raises."""
         with self.lock:
@@ -90,7 +97,7 @@ class Outbox:
             points: list[Spooled] = []
             if self._claim is not None:
                 try:
-                    self._forget_settled()
+                    self._catch_up()
                     points = self._on_file(lambda: self._file.take(most, raw=raw, newest=newest))
                 except _DISK_ERRORS as error:
                     self._note(error)
@@ -103,6 +110,7 @@ class Outbox:
     def settle(self, points: Sequence[Spooled], spool: Spool) -> int:
         """Take note that points are delivered; gives their outcomes."""
         with self.lock:
+            self.dropped -= spool.regained(points)
             if spool is self._memory:
                 return self._memory.settle(points, math.inf)
             try:
@@ -120,6 +128,8 @@ class Outbox:
                 spool.doubt(points)
             except _DISK_ERRORS as error:
                 self._note(error)
+                if spool is self._file:
+                    self._doubted.extend(points)  # before the file is read again
 
     def backlog(self) -> Backlog:
         """Say how much waits, on disk and in memory."""
@@ -148,6 +158,14 @@ class Outbox:
             finally:
                 self._adopted = None
                 claim.forget()
+
+    def doubt_adopted(self, claim: spool_folder.Claim, spool: Spool) -> None:
+        """Take note that whoever left a spool may have been killed while it sent."""
+        with self.lock:
+            spool.doubt_all()
+            if claim.path not in self._adopted_before:
+                self._adopted_before.add(claim.path)
+                spool.doubt_anew(self._doubt_s)
 
     def put_aside(self, claim: spool_folder.Claim, error: Exception) -> None:
         """Set an adopted file aside that is no spool."""
@@ -194,7 +212,7 @@ class Outbox:
 
     def _clean_file(self) -> None:
         """Let the file hear what it missed while the disk failed."""
-        self._forget_settled()
+        self._catch_up()
         if self._in_memory:
             rows = self._memory.rows()
             self._on_file(lambda: self._file.put_rows(rows))
@@ -202,7 +220,11 @@ class Outbox:
             self._memory.clear()
             self._in_memory = False
 
-    def _forget_settled(self) -> None:
+    def _catch_up(self) -> None:
+        """Let the file hear what became of points that were taken from it."""
+        if self._doubted:
+            self._file.doubt(self._doubted)
+            self._doubted = []
         if self._settled:
             self._file.settle(self._settled, self._doubt_s)
             self._settled = []
@@ -214,7 +236,7 @@ class Outbox:
         except ForeignSpoolError as error:
             self._note(error)
             self.set_aside += 1
-            self._settled = []
+            self._settled, self._doubted = [], []
             if self._file.path is not None and self._file.path.exists():
                 spool_folder.set_aside(self._file.path)
             self._file.begin_anew()

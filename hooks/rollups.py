@@ -53,7 +53,7 @@ class Rollups:
     def __init__(self, windows_ns: Mapping[str, int], draw_offset: Callable[[int], int]) -> None:
         self._windows_ns = dict(windows_ns)
         self._draw_offset = draw_offset
-        self._offset_ns = draw_offset(min(self._windows_ns.values()))
+        self._take_new_offset()
         self._starts_ns = dict.fromkeys(self._windows_ns, 0)
         self._totals: dict[Key, Totals] = {}
 
@@ -69,9 +69,18 @@ class Rollups:
         """
         starts_ns = {name: now_ns - now_ns % width for name, width in self._windows_ns.items()}
         if any(starts_ns[name] < self._starts_ns[name] for name in starts_ns):
-            self._offset_ns = self._draw_offset(min(self._windows_ns.values()))
+            self._take_new_offset()
         if starts_ns != self._starts_ns:
             self._starts_ns = starts_ns
+            self._forget_settled()
+
+    def leave(self, time_ns: int) -> None:
+        """Let present windows begin anew if there are points of them at or before this time.
+
+        Those were dropped on their way, and counted as such: their totals must not come again.
+        """
+        if any(start_ns + self._offset_ns <= time_ns for start_ns in self._starts_ns.values()):
+            self._take_new_offset()
             self._forget_settled()
 
     def add(self, measurement: str, tags: Tags, increments: Mapping[str, float]) -> None:
@@ -116,6 +125,9 @@ class Rollups:
         lost = [totals.undelivered_requests for totals in self._totals.values() if totals.changed]
         self._totals.clear()
         return len(lost), sum(lost)
+
+    def _take_new_offset(self) -> None:
+        self._offset_ns = self._draw_offset(min(self._windows_ns.values()))
 
     def _forget_settled(self) -> None:
         done = [

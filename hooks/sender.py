@@ -185,7 +185,7 @@ class Sender:
         """Deliver what processes left that have ended, with their own identity."""
         for claim, spool in self._outbox.adopt():
             try:
-                self._doubt_all(spool)
+                self._outbox.doubt_adopted(claim, spool)
                 for raw in (False, True):
                     while points := self._take(spool, raw=raw):
                         if self._closing is not None:
@@ -196,10 +196,6 @@ class Sender:
                 self._outbox.put_aside(claim, error)
             except (sqlite3.Error, OSError) as error:
                 self.last_error = f"{claim.path.name}: {type(error).__name__}: {error}"
-
-    def _doubt_all(self, spool: Spool) -> None:
-        with self._outbox.lock:
-            spool.doubt_all()
 
     def _take(self, spool: Spool, *, raw: bool) -> list[Spooled]:
         with self._outbox.lock:

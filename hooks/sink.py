@@ -75,6 +75,9 @@ class Forwarding(Sink, Protocol):
     def ask(self, request: Request) -> None:
         """Deliver all, and let the request know; returns at once."""
 
+    def newest_dropped_ns(self) -> int:
+        """Give the newest time of the windows that were dropped since this was last asked, or 0."""
+
     def delivery(self) -> Delivery:
         """Say what became of the points."""
 

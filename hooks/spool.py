@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.breath import with_breaths
@@ -84,6 +85,14 @@ class Backlog:
     held: int = 0
 
 
+class _Dropped(NamedTuple):
+    """A point that had to go."""
+
+    id: int
+    time_ns: int
+    outcomes: int
+
+
 class Spool:
     """Keeps points until they are delivered.
 
@@ -99,6 +108,9 @@ class Spool:
         self.path = path
         self.max_bytes = max_bytes
         self._file = SpoolFile(path)
+        self._under_way: set[int] = set()
+        self._regained: dict[int, tuple[str, int]] = {}
+        self._newest_dropped_ns = 0
 
     def begin_anew(self) -> None:
         """Make the file again with the next call: it was taken away."""
@@ -117,7 +129,7 @@ class Spool:
     def take(self, most: int, *, raw: bool = False, newest: bool = False) -> list[Spooled]:
         """Give up to `most` points, without taking them out; no more than a request may hold."""
         order = "ORDER BY id DESC LIMIT :most" if newest else "ORDER BY id LIMIT :most"
-        wanted = {"raw": raw, "most": most, "now_s": time.time()}
+        wanted = {"raw": raw, "most": most, "now_s": time.monotonic()}
         taken: list[Spooled] = []
         size = 0
         with self._file.transaction() as connection:
@@ -127,6 +139,8 @@ class Spool:
                 if taken and size > _MAX_BATCH_BYTES:
                     break
                 taken.append(point)
+        self._under_way = {point.id for point in taken}
+        self._regained = {}
         return taken
 
     def settle(self, points: Sequence[Spooled], doubt_s: float) -> int:
@@ -142,13 +156,27 @@ class Spool:
             connection.executemany(f"UPDATE points SET held = 1 {same}", _identities(unsure))  # noqa: S608
             connection.executemany(
                 "UPDATE points SET doubt_s = min(doubt_s, ?) WHERE id = ?",
-                [(time.time() + doubt_s, point.id) for point in unsure],
+                [(time.monotonic() + doubt_s, point.id) for point in unsure],
             )
             connection.executemany(
                 "UPDATE points SET outcomes = outcomes - ? WHERE id = ?",
                 [(point.outcomes, point.id) for point in points],
             )
         return sum(point.outcomes for point in points)
+
+    def regained(self, points: Sequence[Spooled]) -> Counter[str]:
+        """Give what was dropped, by reason, of points that were under way then, and arrived."""
+        regained: Counter[str] = Counter()
+        for point in points:
+            reason, dropped = self._regained.pop(point.id, ("", 0))
+            if dropped:
+                regained[reason] += 1 if point.raw else min(point.outcomes, dropped)
+        return regained
+
+    def newest_dropped_ns(self) -> int:
+        """Give the newest time of the windows that were dropped since this was last asked, or 0."""
+        newest_ns, self._newest_dropped_ns = self._newest_dropped_ns, 0
+        return newest_ns
 
     def doubt(self, points: Sequence[Spooled]) -> None:
         """Take note that points were sent and not answered. A raw point has no older value."""
@@ -162,6 +190,13 @@ class Spool:
         """Take note that any may have been on its way when its process was killed."""
         with self._file.transaction() as connection:
             connection.execute("UPDATE points SET doubt_s = 9e999 WHERE NOT (held OR raw)")
+
+    def doubt_anew(self, doubt_s: float) -> None:
+        """Let the time of those that are held begin again: another process's clock counted it."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "UPDATE points SET doubt_s = ? WHERE held", (time.monotonic() + doubt_s,)
+            )
 
     def rows(self) -> list[Row]:
         """Give all points as rows for another spool, oldest first."""
@@ -205,11 +240,19 @@ class Spool:
         with self._file.transaction() as connection:
             for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
                 while self._used_bytes(connection) > self.max_bytes * _ROOM_LEFT:
-                    gone, outcomes = _drop_oldest(connection, raw=raw)
+                    gone = _drop_oldest(connection, raw=raw)
                     if not gone:
                         break
-                    dropped[reason] += gone if raw else outcomes
+                    self._note_dropped(gone, reason)
+                    dropped[reason] += sum(1 if raw else each.outcomes for each in gone)
         return dropped
+
+    def _note_dropped(self, gone: Sequence[_Dropped], reason: str) -> None:
+        for each in gone:
+            if each.id in self._under_way:
+                self._regained[each.id] = reason, 1 if reason == SPOOL_FULL_RAW else each.outcomes
+        if reason == SPOOL_FULL:
+            self._newest_dropped_ns = max(self._newest_dropped_ns, *(each.time_ns for each in gone))
 
     def _size_bytes(self) -> int:
         if self.path is None:
@@ -259,11 +302,11 @@ def _json(fields: Mapping[str, FieldValue]) -> str:
     return json.dumps(finite, separators=(",", ":"))
 
 
-def _drop_oldest(connection: sqlite3.Connection, *, raw: bool) -> tuple[int, int]:
-    """Drop some of the oldest points; gives how many, and the outcomes they stood for."""
+def _drop_oldest(connection: sqlite3.Connection, *, raw: bool) -> list[_Dropped]:
+    """Drop some of the oldest points."""
     rows = connection.execute(
         "DELETE FROM points WHERE id IN (SELECT id FROM points WHERE raw = ? ORDER BY id LIMIT 200)"
-        " RETURNING outcomes",
+        " RETURNING id, time_ns, outcomes",
         (raw,),
-    ).fetchall()
-    return len(rows), sum(outcomes for (outcomes,) in rows)
+    )
+    return [_Dropped(*row) for row in rows.fetchall()]

@@ -23,11 +23,16 @@ CREATE TABLE IF NOT EXISTS points (
     outcomes INTEGER NOT NULL,             -- that it stands for and InfluxDB has not heard of
     version INTEGER NOT NULL DEFAULT 0,    -- grows with each newer value
     held INTEGER NOT NULL DEFAULT 0,       -- delivered, and kept to go over an older value
-    doubt_s REAL NOT NULL DEFAULT 0,       -- until when an older value may be stored
+    doubt_s REAL NOT NULL DEFAULT 0,       -- until when one may be stored (monotonic clock)
     spooled_s REAL NOT NULL,
     UNIQUE (series, time_ns)
 );
 CREATE INDEX IF NOT EXISTS points_by_kind ON points (raw, id);
+"""
+# A random one, so that what was taken from a file that was set aside is not settled in the next.
+_FIRST_ID = """
+INSERT INTO sqlite_sequence SELECT 'points', random() & 0xFFFFFFFFFFFF
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'points')
 """
 
 
@@ -63,6 +68,7 @@ class SpoolFile:
             try:
                 if not self.is_made:
                     open_connection.executescript(_SCHEMA)
+                    open_connection.execute(_FIRST_ID)
                     self.is_made = True
                 with open_connection:
                     open_connection.execute("BEGIN IMMEDIATE")

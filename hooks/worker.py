@@ -149,6 +149,8 @@ class Worker:
             return False
         self.counts["delivered"] += self.folding.settle()
         self.counts["points_delivered"] += len(points)
+        if self._forwarding is not None:
+            self.folding.rollups.leave(self._forwarding.newest_dropped_ns())
         if self._in_trouble:
             self._in_trouble = False
             _log.info("the store is written again")

@@ -103,3 +103,25 @@ def test_a_long_outage_takes_bounded_room(server: ScriptedServer, tmp_path: Path
     assert stats.dropped[SPOOL_FULL] > 0
     assert stats.recorded == 1200
     assert arrived(server) == stats.delivered == 1200 - stats.dropped[SPOOL_FULL]
+
+
+def test_what_was_dropped_for_room_does_not_come_again(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """Windows that go on are written again; what they lost is in no later total of theirs."""
+    all_series = [CONTROL._replace(variant=f"v{number}") for number in range(300)]
+    server.script = lambda reply, _: reply.answer(503)
+    recorder = open_recorder(server.url, tmp_path, spool_max_bytes=2**18)
+    for _ in range(3):
+        for series in all_series:
+            recorder.record(series, 10.0)
+        recorder.flush(0.2)
+    assert recorder.stats().dropped[SPOOL_FULL] > 0
+    server.script = Reply.store
+    until(lambda: recorder.stats().delivery.spooled_points == 0)
+    for series in all_series:
+        recorder.record(series, 10.0)
+    assert recorder.close(30)
+    stats = recorder.stats()
+    assert stats.recorded == 1200
+    assert arrived(server) == stats.delivered == 1200 - stats.dropped[SPOOL_FULL]

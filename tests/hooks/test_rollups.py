@@ -57,6 +57,20 @@ def test_a_past_window_is_kept_until_it_is_delivered() -> None:
     assert len(rollups) == 1
 
 
+def test_windows_of_which_points_were_dropped_begin_anew() -> None:
+    """As points of their own, from nought; windows that came later go on."""
+    rollups = counting_offsets()
+    rollups.turn_to(105)
+    rollups.add(schema.LIGHT, A, {"requests": 2.0})
+    rollups.settle()
+    rollups.leave(0)
+    assert len(rollups) == 1
+    rollups.leave(101)
+    rollups.add(schema.LIGHT, A, {"requests": 3.0})
+    (point,) = rollups.changed()
+    assert (point.time_ns, point.fields) == (102, {"requests": 3.0})
+
+
 def test_a_clock_that_goes_back_makes_another_writer() -> None:
     """After a step back, totals that begin at nought can't overwrite delivered ones."""
     rollups, sink = counting_offsets(), MemorySink()

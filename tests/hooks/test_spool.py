@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def test_a_second_delivery_that_gets_no_answer_is_tried_again(spool: Spool) -> N
     assert spool.is_empty()
 
 
+def test_doubt_goes_by_no_wall_clock(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that jumps forward does not end it early."""
+    spool.put([window("e", 1, 5.0, 5)])
+    spool.doubt(spool.take(10))
+    spool.settle(spool.take(10), 60.0)
+    monkeypatch.setattr(time, "time", lambda: 1e11)
+    assert spool.take(10) == []
+
+
 def test_a_raw_point_is_never_in_doubt(spool: Spool) -> None:
     """It has one value."""
     spool.put([raw(1)])
@@ -127,6 +137,27 @@ def test_a_full_spool_drops_the_oldest_raw_points_first(spool: Spool) -> None:
     assert dropped[SPOOL_FULL] > 0
     assert spool.backlog().raw_points == 0
     assert spool.backlog().outcomes + dropped[SPOOL_FULL] == 8000
+
+
+def test_what_was_dropped_under_way_and_arrives_was_not_lost(spool: Spool) -> None:
+    """As many outcomes as were sent; what came since, and was dropped with them, is lost."""
+    spool.put([window("e", 1, 5.0, 5)])
+    (taken,) = spool.take(10)
+    spool.put([window("e", 1, 8.0, 3)])
+    dropped = spool.put([window("e" * 400, number, 1.0, 2) for number in range(2, 4000)])
+    assert spool.regained([taken]) == {SPOOL_FULL: 5}
+    assert spool.regained([taken]) == {}
+    assert spool.settle([taken], 60.0) == 5
+    assert spool.backlog().outcomes == 2 * 3998 + 8 - dropped[SPOOL_FULL]
+
+
+def test_the_newest_window_that_was_dropped_is_told_once(spool: Spool) -> None:
+    """Raw points are none."""
+    spool.put([raw(number) for number in range(4000)])
+    assert spool.newest_dropped_ns() == 0
+    spool.put([window("e" * 400, number, 1.0) for number in range(4000)])
+    left = spool.take(1)[0].time_ns
+    assert [spool.newest_dropped_ns(), spool.newest_dropped_ns()] == [left - 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +192,34 @@ def test_a_file_torn_while_in_use_is_set_aside(outbox: Outbox) -> None:
     assert [point.time_ns for point in points] == [2]
     assert outbox.set_aside == 1
     assert len(list(outbox.folder.glob("*.damaged"))) == 1
+
+
+def test_what_was_taken_from_a_torn_file_settles_nothing_in_the_next(outbox: Outbox) -> None:
+    """Its points are other ones, though they were put in in the same order."""
+    outbox.put([window("e", 1, 1.0)])
+    taken, spool = outbox.take(10)
+    (path,) = outbox.folder.glob("*.spool")
+    path.write_bytes(b"torn" * 1000)
+    outbox.put([window("e", 2, 1.0)])
+    outbox.settle(taken, spool)
+    points, _ = outbox.take(10)
+    assert [point.time_ns for point in points] == [2]
+
+
+def test_doubt_outlives_a_failing_disk(outbox: Outbox) -> None:
+    """It is remembered until the disk takes it, and nothing is sent from there before."""
+    outbox.put([window("e", 1, 1.0)])
+    taken, spool = outbox.take(10)
+    (path,) = outbox.folder.glob("*.spool")
+    hidden = path.with_suffix(".hidden")
+    path.rename(hidden)
+    path.mkdir()
+    outbox.doubt(taken, spool)
+    assert outbox.take(10)[0] == []
+    path.rmdir()
+    hidden.rename(path)
+    ((point,), _) = outbox.take(10)
+    assert point.in_doubt
 
 
 def test_memory_stands_in_for_a_failing_disk(tmp_path: Path) -> None:
