@@ -211,11 +211,12 @@ class Call(_Measured):
             return clients.bounded_grpc(service, self._until)
         if not self._running:  # nobody would ever let go of it
             return clients.http(service)
-        lent = self._lent
-        if lent is None or lent.is_of_parent:
-            lent = self._lent = clients.lend(service)
-            self._timer = lent.timers.start(self._until)
-        return lent.client
+        if self._lent is not None and not clients.is_here(self._lent):
+            self._leave(None)  # the call has gone on in another thread, or process
+        if self._lent is None:
+            self._lent = clients.lend(service)
+            self._timer = self._lent.timers.start(self._until)
+        return self._lent.client
 
     def __enter__(self) -> Call:
         self._running = True

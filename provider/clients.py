@@ -51,6 +51,10 @@ class TritonClients:
         """Give such a client to one call, which lets go of it. Raises InvalidServiceError."""
         return self._of_threads.lend(service)
 
+    def is_here(self, lent: Lent) -> bool:
+        """Whether such a client is this thread's: a call may have gone on in another."""
+        return self._of_threads.is_here(lent)
+
     def grpc(self, service: Service) -> Any:
         """Give the `tritonclient.grpc.InferenceServerClient` that all threads share.
 

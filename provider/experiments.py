@@ -136,7 +136,7 @@ class Experiments:
         by DeadlineExceededError.
         """
         placed = self.router.place(task_type, service_id, language, targeting_key, attributes)
-        return Call(placed, self, deadline_s or self._deadline_s)
+        return Call(placed, self, self._deadline_s if deadline_s is None else deadline_s)
 
     def infer_async(
         self,
@@ -150,7 +150,7 @@ class Experiments:
     ) -> AsyncCall:
         """As `infer`, for `async with`: the `AsyncCall` has the event loop's own client."""
         placed = self.router.place(task_type, service_id, language, targeting_key, attributes)
-        return AsyncCall(placed, self, deadline_s or self._deadline_s)
+        return AsyncCall(placed, self, self._deadline_s if deadline_s is None else deadline_s)
 
     def call(
         self,

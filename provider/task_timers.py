@@ -10,6 +10,8 @@ from typing import Any
 from openfeature_triton.provider.deadline import Deadline
 from openfeature_triton.provider.timers import Timer, Timers
 
+_COUNTS = sys.version_info >= (3, 11)  # how often a task was cancelled
+
 
 class TaskTimer(Timer):
     """Cancels the present task at the deadline, and tells its own cancelling from others'.
@@ -17,12 +19,20 @@ class TaskTimer(Timer):
     As `asyncio.timeout` does, which Python 3.10 lacks.
     """
 
-    __slots__ = ("_expired", "_task")
+    __slots__ = ("_before", "_expired", "_task")
 
     def __init__(self, deadline: Deadline, running: set[Any]) -> None:
         super().__init__(deadline, running)
-        self._task: Any = asyncio.current_task()
+        task: Any = asyncio.current_task()
+        self._task = task
+        self._before = task.cancelling() if _COUNTS else 0
         self._expired = False
+
+    def stop(self) -> None:
+        """Let the call go on, or be over; a cancelling that nobody noticed is taken back."""
+        super().stop()
+        if self._expired:
+            self._take_back()
 
     def _cut_off(self) -> None:
         self._expired = True
@@ -30,11 +40,12 @@ class TaskTimer(Timer):
 
     def raised(self, error: BaseException | None) -> bool:
         """Whether this timer cancelled the task, and nobody else did; takes the cancelling back."""
-        if not self._expired:
-            return False
+        return self._expired and self._take_back() and isinstance(error, asyncio.CancelledError)
+
+    def _take_back(self) -> bool:
+        """Take the cancelling back; says whether it was the only one since the call began."""
         self._expired = False
-        others = self._task.uncancel() if sys.version_info >= (3, 11) else 0
-        return others == 0 and isinstance(error, asyncio.CancelledError)
+        return not _COUNTS or bool(self._task.uncancel() <= self._before)
 
 
 class TaskTimers(Timers[TaskTimer]):

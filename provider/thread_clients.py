@@ -43,6 +43,10 @@ class ThreadClients:
             lent = self._renew(mine, service, lent)
         return lent
 
+    def is_here(self, lent: Lent) -> bool:
+        """Whether a client is this thread's and this process's: a call may go on elsewhere."""
+        return lent.home is self._mine()
+
     def close(self) -> None:
         """Close every client that no call uses; a later call makes new ones."""
         self._reap()
@@ -57,8 +61,6 @@ class ThreadClients:
 
         Closing them would reach into the parent's gevent loops.
         """
-        for each in self._all:
-            each.is_of_parent = True
         self._lock = threading.Lock()
         self._of_parent += self._all
         self._all = []
@@ -124,19 +126,14 @@ def _send_once(client: Any) -> None:
 class Lent:
     """A client on its way through one call, and the timers of its thread."""
 
-    __slots__ = ("_home", "_idle", "client", "service", "timers")
+    __slots__ = ("_idle", "client", "home", "service", "timers")
 
     def __init__(self, service: Service, client: Any, home: _OneThread) -> None:
         self.service = service
         self.client = client
+        self.home = home
         self.timers = home.timers
-        self._home = home
         self._idle = home.idle.setdefault(service.service_id, [])
-
-    @property
-    def is_of_parent(self) -> bool:
-        """Whether it was lent before a fork: its connection is the parent's."""
-        return self._home.is_of_parent
 
     def let_go(self, error: BaseException | None) -> None:
         """Let another call of the thread have the client; close it if none will, or many wait.
@@ -144,7 +141,7 @@ class Lent:
         And after an end that came from outside, as it may still be in the middle of an answer.
         """
         if isinstance(error, (Exception, GeneratorExit, NoneType)):
-            if self._home.is_open and len(self._idle) < _MOST_IDLE:
+            if self.home.is_open and len(self._idle) < _MOST_IDLE:
                 self._idle.append(self)
                 return
         else:
@@ -163,7 +160,6 @@ class _OneThread:
         self.timers = HubTimers()
         self.idle: dict[str, list[Lent]] = {}
         self.is_open = True
-        self.is_of_parent = False
         self._sign_of_life = sign_of_life
         self._hub = get_hub()
 

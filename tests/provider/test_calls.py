@@ -178,6 +178,17 @@ def test_the_total_deadline_cuts_off_both_attempts(
     assert (outcome["served"], outcome["error_class"]) == ("own", "timeout")
 
 
+@BOTH
+def test_no_time_at_all_is_not_all_the_time(bench: Bench, run: Run) -> None:
+    """A service that has used up its own time gets no other deadline for it."""
+    bench.serve("asr-fast", stays_silent)
+    bench.serve(OWN, stays_silent)
+    started_s = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        run(bench.experiments(), deadline_s=0.0)
+    assert time.monotonic() - started_s < 5
+
+
 def test_a_thread_can_ask_again_after_it_was_cut_off(bench: Bench) -> None:
     """The connection that was left in the middle of an answer is not waited for."""
     bench.serve("asr-fast", drips)

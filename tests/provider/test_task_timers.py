@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -70,6 +72,42 @@ def test_a_task_that_is_late_and_cancelled_is_cancelled() -> None:
         return await task
 
     assert asyncio.run(run()) == "cancelled"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 can't count who cancels")
+def test_a_task_that_was_cancelled_before_is_cut_off() -> None:
+    """What it does while it ends has its deadline, too; and it stays as cancelled as it was."""
+
+    async def tidy_up() -> tuple[str, int]:
+        task: Any = asyncio.current_task()
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            return await cut_off(TaskTimers(), 0.05, 5.0), task.cancelling()
+        return "done", 0
+
+    async def run() -> tuple[str, int]:
+        task = asyncio.create_task(tidy_up())
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(run()) == ("cut off", 1)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 can't count who cancels")
+def test_a_cut_off_that_a_service_swallows_is_taken_back() -> None:
+    """Else the task would count as cancelled for ever."""
+
+    async def run() -> int:
+        timer = TaskTimers().start(Deadline(0.05))
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        timer.stop()
+        task: Any = asyncio.current_task()
+        return int(task.cancelling())
+
+    assert asyncio.run(run()) == 0
 
 
 def test_the_inner_of_two_deadlines_is_told_apart() -> None:

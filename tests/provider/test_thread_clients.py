@@ -102,6 +102,23 @@ def test_a_generator_may_end_in_another_thread(bench: Bench) -> None:
     assert list(_streamed(experiments)) == [2.0, 2.0]
 
 
+def test_a_generator_may_go_on_in_another_thread(bench: Bench) -> None:
+    """There it asks by a client of that thread, and its own is free again."""
+    bench.serve("asr-fast", answers())
+    experiments = bench.experiments()
+    service = bench.services["asr-fast"]
+    streamed = _streamed(experiments)
+    assert next(streamed) == 2.0
+    found: list[float] = []
+    thread = threading.Thread(target=lambda: found.extend(streamed))
+    thread.start()
+    thread.join()
+    assert found == [2.0]
+    mine = experiments.clients.http(service)
+    assert list(_streamed(experiments)) == [2.0, 2.0]
+    assert experiments.clients.http(service) is mine
+
+
 class SoftLimitError(Exception):
     """What a task runner raises out of a signal's handler."""
 
