@@ -2,7 +2,8 @@
 
 Bin i holds the latencies from 0.001 ms·γ^i up to 0.001 ms·γ^(i+1), γ = 1.02. A quantile is answered
 with its bin's geometric middle, which is off by at most √γ − 1 = 0.995 % of the exact one
-(Masson, Rim & Lee 2019, "DDSketch", section 2.1). Shorter latencies than 0.001 ms count as that.
+(Masson, Rim & Lee 2019, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
+guarantees"). Shorter latencies than 0.001 ms count as that.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Always-valid inference for a normal effect estimate: holds however often one looks.
 
 The mixture sequential probability ratio test (Robbins 1970, "Statistical methods related to the law
-of the iterated logarithm", section 3; Johari, Koomen, Pekelis & Walsh 2022, "Always valid
-inference", section 5.2): the effect under the alternative is N(0, τ²), the estimate is
-N(effect, SE²). With g = (τ/SE)² and z = d/SE, the evidence against no effect is
+of the iterated logarithm"; Johari, Koomen, Pekelis & Walsh 2022, "Always valid inference:
+continuous monitoring of A/B tests", section 5 in the version of 2019): the effect under the
+alternative is N(0, τ²), the estimate is N(effect, SE²). With g = (τ/SE)² and z = d/SE, the evidence
+against no effect is
 
     e = (1 + g)^(−1/2) · exp(z²/2 · g/(1 + g)).
 
@@ -29,7 +30,8 @@ def planned_g(alpha: float = ALPHA) -> float:
     """Give the g that makes the interval narrowest: −2 ln α + ln(1 − 2 ln α), 7.94 for α = 0.05.
 
     An approximation to the optimum that Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2021,
-    "Time-uniform central limit theory", appendix B.2, give with a Lambert W function.
+    "Time-uniform central limit theory and asymptotic confidence sequences", give with a Lambert W
+    function.
     """
     return -2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))
 

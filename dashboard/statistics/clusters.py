@@ -2,10 +2,10 @@
 
 Requests of one user resemble each other, so what counts as independent are buckets of users. A mean
 is a ratio of sums, r = Σs/Σn, and a bucket moves it by (s_b − r·n_b)/Σn: the delta method for a
-ratio (Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics", section 3.2),
-over buckets of users as in Kohavi, Tang & Xu 2020, "Trustworthy online controlled experiments",
-chapter 18. Users are hashed into buckets by a salt of its own, so buckets are independent and alike
-whatever single users do.
+ratio (Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics: a practical guide
+with novel ideas"), over buckets of users as in Kohavi, Tang & Xu 2020, "Trustworthy online
+controlled experiments", chapter 18. Users are hashed into buckets by a salt of its own, so buckets
+are independent and alike whatever single users do.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Clustered:
         """Give the standard error; infinite below `ENOUGH_BUCKETS`.
 
         var r = B/(B − 1) · Σ(s_b − r·n_b)² / (Σn)² (the sandwich of Liang & Zeger 1986,
-        "Longitudinal data analysis using generalized linear models", section 2), widened by
+        "Longitudinal data analysis using generalized linear models"), widened by
         t₁₋α/₂ with B − 1 degrees of freedom over z₁₋α/₂, for there are only B buckets to know it
         from. B is what the buckets are worth (Carter, Schnepel & Steigerwald 2017, "Asymptotic
-        behavior of a t-test robust to cluster heterogeneity", section 2): a few busy users make a
+        behavior of a t-test robust to cluster heterogeneity"): a few busy users make a
         few buckets count for all.
         """
         freedom = np.maximum(self.worth - 1, 1.0)
@@ -85,7 +85,7 @@ def clustered(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Clustered:
 def worth(counts: npt.ArrayLike) -> Floats:
     """Give how many equally busy buckets as much can be learned from: (Σn)²/Σn².
 
-    The effective sample size of unequal weights (Kish 1965, "Survey sampling", section 11.7); it
+    The effective sample size of unequal weights (Kish 1965, "Survey sampling"); it
     knows how busy users are, and nothing of how they fared.
 
     Args:
@@ -101,7 +101,7 @@ def combine(phases: Clustered) -> tuple[Floats, Floats]:
 
     The phases are the last axis of the values. Their estimates are not independent, for the same
     users come back: what a bucket moves is added up over the phases before it is squared (Liang &
-    Zeger 1986, section 2). (nan, inf) where no phase has an estimate.
+    Zeger 1986). (nan, inf) where no phase has an estimate.
     """
     ses = phases.se()
     usable = np.isfinite(ses) & np.isfinite(phases.value)
@@ -120,8 +120,8 @@ def combine(phases: Clustered) -> tuple[Floats, Floats]:
 def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -> float | None:
     """Give how many requests of users say as much as one independent one; at least 1.
 
-    The variance of the mean over buckets of users against that of as many independent values (Kish
-    1965, section 8.2). None where the buckets are worth too little to know it.
+    The variance of the mean over buckets of users against that of as many independent values (the
+    design effect of Kish 1965). None where the buckets are worth too little to know it.
 
     Args:
         sums: (B,) the sum of a metric in each bucket.

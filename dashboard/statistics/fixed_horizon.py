@@ -16,7 +16,7 @@ def newcombe(x1: float, n1: float, x0: float, n0: float, alpha: float = 0.05) ->
     """Give the 1 − α interval of the rates' difference x1/n1 − x0/n0.
 
     The hybrid score interval of Newcombe 1998, "Interval estimation for the difference between
-    independent proportions", method 10.
+    independent proportions: comparison of eleven methods", method 10.
     """
     p1, p0 = x1 / n1, x0 / n0
     low1, high1 = wilson(x1, n1, alpha)
@@ -28,8 +28,8 @@ def newcombe(x1: float, n1: float, x0: float, n0: float, alpha: float = 0.05) ->
 def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
     """Give the 1 − α score interval of one rate.
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference", pages 209
-    to 212; without continuity correction.
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference"; without
+    continuity correction.
     """
     z = float(ndtri(1 - alpha / 2))
     middle = (x + z**2 / 2) / (n + z**2)
@@ -54,8 +54,7 @@ def welch(treatment: Arm, control: Arm, alpha: float = 0.05) -> Interval:
 
     Welch 1947, "The generalization of Student's problem when several different population variances
     are involved", pages 28 to 35; degrees of freedom by Satterthwaite 1946, "An approximate
-    distribution of estimates of variance components", pages 110 to 114. A variance of
-    0 in both arms gives a point.
+    distribution of estimates of variance components". A variance of 0 in both arms gives a point.
     """
     (mean1, var1, n1), (mean0, var0, n0) = treatment, control
     a, b = var1 / n1, var0 / n0

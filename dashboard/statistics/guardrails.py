@@ -89,7 +89,7 @@ def log_event_evidence(
     Given x events in all, the treatment's number is binomial with the share θ. At a rate ratio of
     1 + m, θ₀ = w_T(1 + m) / (w_T(1 + m) + w_C). Harm is θ > θ₀, safety θ < θ₀, each tested by a
     mixture over Beta(30θ₀, 30(1 − θ₀)) truncated to that side: a test martingale (Lindon & Malek
-    2022, section 2, for two counts; the truncation as in Robbins & Siegmund 1974). With phases,
+    2022, for two counts; the truncation as in Robbins & Siegmund 1974). With phases,
     give each phase's events and add the results.
 
     Args:
@@ -137,7 +137,7 @@ def log_shift_evidence(
 
 
 def _log_tail(a: npt.ArrayLike, b: npt.ArrayLike, x: float) -> Floats:
-    """Give ln I_x(a, b); far out, where it underflows, its leading term (DLMF 8.17.7)."""
+    """Give ln I_x(a, b); far out, where it underflows, its leading term (DLMF 8.17(ii))."""
     first, second = np.asarray(a, float), np.asarray(b, float)
     tail = betainc(first, second, x)
     leading = first * math.log(x) + second * math.log1p(-x) - np.log(first)

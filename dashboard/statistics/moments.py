@@ -43,7 +43,7 @@ def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[F
     too small where one arm has seen few rare events. For rates half an event and half a non-event
     are added to the pooled one, so that no event at all is not taken for certainty (after Agresti
     & Caffo 2000, "Simple and effective confidence intervals for proportions and differences of
-    proportions", section 2). Where an arm has fewer than two values: (nan, inf).
+    proportions"). Where an arm has fewer than two values: (nan, inf).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         d = treatment.mean() - control.mean()
@@ -59,7 +59,7 @@ def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[F
 def log_ratio(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Floats, Floats]:
     """Give ln(treatment / control) of the means and its standard error, by the delta method.
 
-    Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics", section 2. As
+    Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics". As
     `difference`, divided by the means: what a relative effect is read from. (nan, inf) where a mean
     is not positive.
     """
@@ -84,7 +84,7 @@ def combine(effects: npt.ArrayLike, ses: npt.ArrayLike) -> tuple[Floats, Floats]
     """Combine the estimates of several phases by inverse variance, along the last axis.
 
     Fixed effect, weights 1/SE² (Borenstein, Hedges, Higgins & Rothstein 2009, "Introduction to
-    meta-analysis", chapter 11). Phases are never pooled: a change of the weights while the world
+    meta-analysis"). Phases are never pooled: a change of the weights while the world
     changes would mix times into arms (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 3).
     (nan, inf) where no phase has one.
     """

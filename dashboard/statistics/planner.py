@@ -24,7 +24,7 @@ def requests_per_arm(
 ) -> int:
     """Give the requests that each arm of an even split needs to find an effect.
 
-    n = (z₁₋α/₂ + z_power)²(σ_C² + σ_T²)/δ² (Kohavi, Tang & Xu 2020, chapter 15), times 1.68 where
+    n = (z₁₋α/₂ + z_power)²(σ_C² + σ_T²)/δ² (Kohavi, Tang & Xu 2020, chapter 17), times 1.68 where
     one may look at any time.
 
     Args:
@@ -35,7 +35,7 @@ def requests_per_arm(
         power: the chance of finding the effect.
         always_valid: whether one may look before the end.
         design_effect: how many requests say as much as one independent one; above 1 where the unit
-            is the user (Kish 1965, section 8.2; `clusters.design_effect`).
+            is the user (Kish 1965; `clusters.design_effect`).
     """
     if minimum_effect == 0 or not math.isfinite(minimum_effect):
         raise ValueError("the effect to be found must be a number that is not 0")

@@ -2,9 +2,9 @@
 
 A quantile's own interval comes from ranks: [Q(p − h), Q(p + h)], h = c·√(p(1 − p)/n), where c is
 1.96 or, to hold at every look, the always-valid factor (Howard & Ramdas 2022, "Sequential
-estimation of quantiles", section 3, with the normal mixture in place of their boundary). Two arms
-are combined on the log scale by MOVER (Zou & Donner 2008, "Construction of confidence limits about
-effect measures", equation 4).
+estimation of quantiles with applications to A/B testing and best-arm identification", with the
+normal mixture in place of their boundary). Two arms are combined on the log scale by MOVER (Zou &
+Donner 2008, "Construction of confidence limits about effect measures: a general approach").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Broken split: whether each variant gets the share that its weight promises.
 
 For requests the sequential multinomial test of Lindon & Malek 2022, "Anytime-valid inference for
-multinomial count data", section 2 (equation 4): a Dirichlet(k·w) mixture against the weights w.
+multinomial count data": a Dirichlet(k·w) mixture against the weights w.
 """
 
 from __future__ import annotations
