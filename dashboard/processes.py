@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,22 @@ from openfeature_triton.hooks.health import read_health
 
 SILENT_AFTER = timedelta(minutes=2)
 _LAST_S = 9_223_200_000
+_FINE = ("", "ok", "fine", "delivering")
+_STATES = {
+    "later": "waiting: InfluxDB asks to come later",
+    "unreachable": "waiting: InfluxDB does not answer",
+    "not_allowed": "waiting: InfluxDB refuses the token or the bucket",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     """One recording process, as it last said; counts are of outcomes. `state` is in plain words.
 
-    `breakers` are the services that it leaves alone for a while since they fail, with the state of
-    their circuit breakers.
+    `in_doubt` are points that were delivered, but that InfluxDB may still store an older value
+    over: that of a request it never answered. They are sent once more when that is over. `breakers`
+    are the services that it leaves alone for a while since they fail, with the state of their
+    circuit breakers.
     """
 
     name: str
@@ -29,6 +39,7 @@ class Process:
     accepted: int
     delivered: int
     spooled: int
+    in_doubt: int
     dropped: Mapping[str, int]
     dead_lettered: int
     last_error: str
@@ -43,41 +54,49 @@ def processes(spool: Path, now: datetime) -> tuple[Process, ...]:
 def _process(said: Mapping[str, Any], now: datetime) -> Process:
     """Whoever wrote the file, its values may be anything."""
     delivery = _mapping(said.get("delivery"))
-    dropped = {
-        str(reason): _count(count)
-        for source in (said.get("dropped"), delivery.get("dropped"))
-        for reason, count in _mapping(source).items()
-    }
-    seen = datetime.fromtimestamp(min(max(said["at_s"], 0), _LAST_S), timezone.utc)
+    dropped: Counter[str] = Counter()
+    for source in (said.get("dropped"), delivery.get("dropped")):
+        dropped.update({str(reason): _count(n) for reason, n in _mapping(source).items()})
+    seen = datetime.fromtimestamp(min(max(_count(said["at_s"]), 0), _LAST_S), timezone.utc)
     error = str(delivery.get("last_error") or said.get("last_error") or "")
     left_alone = {} if said.get("ended") else _mapping(said.get("breakers"))
-    breakers = {str(service_id): str(state) for service_id, state in left_alone.items()}
-    state, is_fine = _state(said, delivery, seen, now)
-    return Process(
+    process = Process(
         name=f"{said.get('host', '')}, process {said.get('pid', '')}",
         seen=seen,
-        state=state,
-        is_fine=is_fine and not any(dropped.values()) and not breakers,
+        state="ended" if said.get("ended") else "delivering" if delivery else "recording",
+        is_fine=True,
         accepted=_count(said.get("accepted")),
         delivered=_count(delivery.get("delivered") or said.get("delivered")),
         spooled=_count(delivery.get("spooled")),
+        in_doubt=_count(delivery.get("in_doubt")),
         dropped={reason: count for reason, count in dropped.items() if count},
         dead_lettered=_count(delivery.get("dead_lettered")),
         last_error=error[:300],
-        breakers=breakers,
+        breakers={str(service_id): str(state) for service_id, state in left_alone.items()},
     )
+    trouble = _trouble(process, delivery, now)
+    return replace(process, state=trouble, is_fine=False) if trouble else process
 
 
-def _state(
-    said: Mapping[str, Any], delivery: Mapping[str, Any], seen: datetime, now: datetime
-) -> tuple[str, bool]:
-    if said.get("ended"):
-        return "ended", True
-    if now - seen > SILENT_AFTER:
-        return "silent", False
-    state = str(delivery.get("state") or "")
-    is_fine = not delivery.get("dead_lettered") and bool(delivery.get("is_on_disk", True))
-    return state or "recording", is_fine and state in ("", "ok", "fine", "delivering")
+def _trouble(process: Process, delivery: Mapping[str, Any], now: datetime) -> str:
+    """Say what is worst about a process; empty where nothing is."""
+    has_ended, state = process.state == "ended", str(delivery.get("state") or "")
+    if not has_ended and now - process.seen > SILENT_AFTER:
+        return "silent"
+    if not has_ended and state not in _FINE:
+        return _STATES.get(state, state)
+    if not has_ended and not delivery.get("is_on_disk", True):
+        return "spools in memory: its disk fails"
+    lost = [
+        words
+        for count, words in (
+            (process.dead_lettered, "InfluxDB refused some"),
+            (sum(process.dropped.values()), "dropped some"),
+            (len(process.breakers), "leaves a service alone"),
+        )
+        if count
+    ]
+    return ", ".join((["ended"] if has_ended and lost else []) + lost[:1])
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -85,4 +104,4 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and value == value else 0  # noqa: PLR0124 - NaN
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0

@@ -26,16 +26,18 @@ def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) ->
         at_s=now_s - 5,
         accepted=1200,
         dropped={"queue_full": 3},
-        delivery={"delivered": 1000, "spooled": 197, "dead_lettered": 0, "dropped": {}},
+        delivery={"delivered": 1000, "spooled": 197, "dropped": {"queue_full": 1}, "in_doubt": 2},
     )
     _say(world.folder, "2", at_s=now_s - timedelta(hours=1).total_seconds(), accepted=7)
     _say(world.folder, "3", at_s=now_s - 3600, ended=True, accepted=7)
     page = Page(world.client().get("/pipeline").text)
     assert page.row("h, process 1")[2:] == [
-        *("1,200", "1,000", "197", "3Queue full: 3", "0", "5 s ago")
+        *("1,200", "1,0002 points in doubt", "197", "4Queue full: 4", "0", "5 s ago")
     ]
-    assert "silent" in page.row("h, process 2")[1]
-    assert "ended" in page.row("h, process 3")[1]
+    assert page.row("h, process 1")[1] == "! dropped some"
+    assert page.row("h, process 2")[1] == "! silent"
+    assert page.row("h, process 3")[1] == "✓ ended"
+    assert "InfluxDB never answered an earlier request" in page.text
     assert "2 of 3 recording processes need a look" in page.text
     found = world.client().get("/api/pipeline").get_json()
     assert {each["name"]: each["is_fine"] for each in found["processes"]} == {
@@ -43,6 +45,25 @@ def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) ->
         "h, process 2": False,
         "h, process 3": True,
     }
+
+
+def test_a_process_says_in_words_what_is_wrong(world: World) -> None:
+    """The worst of it, from what its sender says and what it lost."""
+    world.record("e", [Outcome("old", 1.0)])
+    at_s = NOW.timestamp()
+    _say(world.folder, "1", at_s=at_s, delivery={"state": "delivering", "in_doubt": 1})
+    _say(world.folder, "2", at_s=at_s, delivery={"state": "not_allowed", "dead_lettered": 1})
+    _say(world.folder, "3", at_s=at_s, delivery={"state": "delivering", "is_on_disk": False})
+    _say(world.folder, "4", at_s=at_s, ended=True, delivery={"state": "later", "dead_lettered": 1})
+    _say(world.folder, "5", at_s=at_s, delivery={"state": "<b>"}, breakers={"asr-new": "open"})
+    page = Page(world.client().get("/pipeline").text)
+    assert [page.row(f"h, process {nth}")[1] for nth in range(1, 6)] == [
+        "✓ delivering",
+        "! waiting: InfluxDB refuses the token or the bucket",
+        "! spools in memory: its disk fails",
+        "! ended, InfluxDB refused some",
+        "! <b>",
+    ]
 
 
 def test_services_that_are_left_alone_are_named(world: World) -> None:
@@ -76,6 +97,8 @@ def test_files_that_hold_anything_leave_the_page_alone(world: World) -> None:
     world.record("e", [Outcome("old", 1.0)])
     _say(world.folder, "1", at_s="x")
     _say(world.folder, "2", at_s=1e300, accepted="many", dropped=[1], delivery=7)
+    for nth, odd in enumerate((float("nan"), float("inf"), -float("inf"))):
+        _say(world.folder, f"3{nth}", at_s=odd, accepted=odd, delivery={"in_doubt": odd})
     (world.folder / "spool" / "torn.health.json").write_text("{")
     (world.folder / "spool" / "dead-letters.db").write_text("no database " * 100)
     response = world.client().get("/pipeline")
