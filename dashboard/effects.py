@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from openfeature_triton.dashboard.bars import Bar, bar_of, scale_of
 from openfeature_triton.dashboard.formats import NOTHING, decimals, metric_name, number, percent
@@ -107,6 +107,8 @@ def comparisons(
 def row(metric: MetricResult, table: Table) -> Row:
     """Give one metric's row."""
     is_primary, guard = metric.metric == table.primary, table.guards.get(metric.metric)
+    if _holds_0(metric) and not is_primary:
+        metric = replace(metric, state=UNDECIDED)
     state = UNDECIDED if table.is_broken else metric.state
     has_direction = is_primary or guard is not None or metric.metric in _NAMES
     word = "not to be trusted" if table.is_broken else _word(metric, has_direction=has_direction)
@@ -125,6 +127,12 @@ def row(metric: MetricResult, table: Table) -> Row:
         is_primary=is_primary,
         guardrail=_guardrail(guard, is_broken=table.is_broken),
     )
+
+
+def _holds_0(metric: MetricResult) -> bool:
+    """Say whether the interval that is shown holds 0, as it may where the difference's does not."""
+    low, high = metric.effect.relative_low, metric.effect.relative_high
+    return low is not None and high is not None and low <= 0 <= high
 
 
 def _name(metric: str, *, of_users: bool) -> str:

@@ -47,6 +47,14 @@ def number(value: float | None, decimals: int = 0) -> str:
     return NOTHING if value is None else f"{value:,.{decimals}f}"
 
 
+def signed(value: float) -> str:
+    """1.2345 → +1.23, -0.00012345 → −0.000123: three digits, and nothing for what is next to 0."""
+    if abs(value) < 1e-6:
+        return "0"
+    text = f"{abs(value):,.{max(2 - math.floor(math.log10(abs(value))), 0)}f}"
+    return f"{'+' if value > 0 else '−'}{text}"
+
+
 def minute(time: datetime | None) -> str:
     """A time of UTC → 2026-11-24 02:40."""
     return NOTHING if time is None else f"{time:%Y-%m-%d %H:%M}"
@@ -69,6 +77,13 @@ def days_left(days: float) -> str:
     if days < 1:
         return "less than a day"
     return "about a day" if days < 1.5 else f"about {days:,.0f} days"
+
+
+def fact(value: object) -> str:
+    """What an operator wrote of an experiment: true → yes, 40000 → 40,000."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def pretty(text: str) -> str:

@@ -13,6 +13,9 @@ import numpy as np
 from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.histogram import Floats, Ints, edges_ms, quantile_ms
 
+MOST = 1e150
+"""No count or sum is as much; the square of one that is less is still a number."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
@@ -80,16 +83,17 @@ def histograms(
 ) -> list[Histogram]:
     """Make the histograms of `size` groups from rows: a group's number, a bin, and its count.
 
-    A row without a bin is left out.
+    A row without a bin, or with a count that is none, is left out.
     """
     at, held = np.asarray(groups, np.int64), np.asarray(bins, np.float64)  # None becomes nan
-    used = np.isfinite(held)
+    values = np.asarray(counts, np.float64)
+    used = np.isfinite(held) & (values > 0) & (values < MOST)
     if not used.any():
         return [NOTHING] * size
     first = int(held[used].min())
     width = int(held[used].max()) - first + 1
     places = at[used] * width + held[used].astype(np.int64) - first
-    table = np.bincount(places, np.asarray(counts, np.float64)[used], size * width)
+    table = np.bincount(places, values[used], size * width)
     rows: Iterable[Floats] = table.astype(np.float64).reshape(size, width)
     return [_trimmed(first, row) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,8 @@ def _effect(report: Report) -> dict[str, Any] | None:
     metric = next((each.primary.metric for each in report.shown.variants), "")
     is_share = metric in RATES or metric.startswith(LATENCY)
     scale, unit = (100.0, "points" if metric in RATES else "%") if is_share else (1.0, "")
+    # No rate is another's by more than 100 points, however little is known.
+    least, most = (-1.0, 1.0) if metric in RATES else (-math.inf, math.inf)
     lines = []
     for variant, looks in report.looks.items():
         if len(looks) < 2:
@@ -38,8 +41,8 @@ def _effect(report: Report) -> dict[str, Any] | None:
                 "variant": variant,
                 "time": [_time(each.time) for each in kept],
                 "value": [_digits(each.value * scale) for each in kept],
-                "low": [_digits(each.low * scale) for each in kept],
-                "high": [_digits(each.high * scale) for each in kept],
+                "low": [_digits(max(each.low, least) * scale) for each in kept],
+                "high": [_digits(min(each.high, most) * scale) for each in kept],
             }
         )
     return {"metric": metric, "unit": unit, "lines": lines} if lines else None

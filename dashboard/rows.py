@@ -1,6 +1,7 @@
 """Rows: from sums as a store gives them, in columns, to totals. Pure.
 
-What several spans of time have of one group is added up.
+What several spans of time have of one group is added up. Whoever wrote the store, a sum that is no
+number, or beyond all that was ever counted, is left out: one would make nonsense of all others.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from openfeature_triton.dashboard.histograms import histograms
+from openfeature_triton.dashboard.histograms import MOST, histograms
 from openfeature_triton.dashboard.store import LATENCIES, TAGS, Query, Totals
 from openfeature_triton.hooks import schema
 
@@ -49,7 +50,9 @@ def _fields(
     for nth, field, value in zip(at, fields, values, strict=True):
         of = sums[nth]
         of[field] = of.get(field, 0.0) + value
-    return (({name: each[name] for name in sorted(each)},) for each in sums)
+    return (
+        ({name: each[name] for name in sorted(each) if -MOST < each[name] < MOST},) for each in sums
+    )
 
 
 def _latencies(

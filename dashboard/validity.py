@@ -11,6 +11,7 @@ from openfeature_triton.dashboard.formats import ago, metric_name, percent
 from openfeature_triton.dashboard.losses import Losses
 from openfeature_triton.dashboard.statistics import Analysis
 from openfeature_triton.dashboard.statistics.verdict import COLLECTING
+from openfeature_triton.dashboard.statistics.wording import p_in_words
 
 State = Literal["fine", "warning", "broken"]
 
@@ -72,21 +73,22 @@ def _plan(problem: str) -> Check:
 
 
 def _split(analysis: Analysis) -> Check:
-    split = analysis.split
-    p_value = "< 0.0001" if split.p_value < 0.0001 else f"= {split.p_value:.4f}"
+    split, p_value = analysis.split, p_in_words(analysis.split.p_value)
     if split.broken:
-        text = f"Variants do not get what their weights promise (p {p_value}). Look for the cause."
+        text = f"Variants do not get what their weights promise ({p_value}). Look for the cause."
         return Check("Split", "broken", text)
     if not sum(split.counts.values()):
         return Check("Split", "fine", "Nobody was sent to a variant yet.")
     if not sum(split.shares.values()):
         return Check("Split", "warning", "No weights are known, so the split can't be checked.")
-    return Check("Split", "fine", f"Variants get what their weights promise (p {p_value}).")
+    return Check("Split", "fine", f"Variants get what their weights promise ({p_value}).")
 
 
 def _amount(analysis: Analysis) -> Check:
     if analysis.verdict.kind == COLLECTING:
         return Check("Data", "warning", "There is too little of it to compare variants.")
+    if analysis.split.broken:
+        return Check("Data", "fine", f"{analysis.requests:,} requests are in.")
     return Check("Data", "fine", f"{analysis.requests:,} requests are enough to compare variants.")
 
 
@@ -105,6 +107,8 @@ def _users(share: float | None) -> Check:
 
 
 def _fallbacks(requests: int, fallbacks: int) -> Check:
+    if not fallbacks:
+        return Check("Fallbacks", "fine", "No request was answered by another variant.")
     rate = fallbacks / requests if requests else 0.0
     text = f"{percent(rate, 2)} of the requests were answered by another variant"
     if rate > MAX_FALLBACK_RATE:

@@ -67,13 +67,16 @@
 
     effect({ unit, lines }) {
       const several = lines.length > 1;
-      const traces = styled(lines).flatMap((line) => [
+      // The bands of several would hide each other.
+      const band = (line) => several ? [] : [
         { x: line.time, y: line.low, mode: "lines", line: { width: 0, color: faded() }, showlegend: false, hoverinfo: "skip" },
         {
           name: `${line.name}, 95 % interval`, x: line.time, y: line.high, mode: "lines", fill: "tonexty",
-          fillcolor: several ? "rgba(0,0,0,0)" : faded(), line: { width: several ? 0.8 : 0, color: colour("--accent"), dash: line.style.dash },
-          showlegend: false, hoverinfo: "skip",
+          fillcolor: faded(), line: { width: 0 }, showlegend: false, hoverinfo: "skip",
         },
+      ];
+      const traces = styled(lines).flatMap((line) => [
+        ...band(line),
         {
           name: line.name, x: line.time, y: line.value, mode: "lines", line: line.style,
           customdata: line.low.map((low, i) => [low, line.high[i]]),
@@ -83,7 +86,7 @@
       // The first looks know next to nothing: their width would flatten all that follow.
       const late = lines.flatMap((line) => {
         const from = Math.floor(line.low.length / 6);
-        return [...line.low.slice(from), ...line.high.slice(from), 0];
+        return several ? [...line.value.slice(from), 0] : [...line.low.slice(from), ...line.high.slice(from), 0];
       });
       const pad = (Math.max(...late) - Math.min(...late)) * 0.06 || 1;
       return {
@@ -125,7 +128,7 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
       hovermode: "x unified",
       hoverlabel: { bgcolor: colour("--page"), bordercolor: rule, font: { color: colour("--ink") } },
-      legend: { ...legend, bgcolor: "rgba(0,0,0,0)" },
+      legend: { ...legend, itemwidth: 44, bgcolor: "rgba(0,0,0,0)" },
       showlegend,
       xaxis: { ...axis, ticks: "outside", tickcolor: rule, ...x },
       yaxis: { ...axis, ...y, ...(zero ? { zeroline: true, zerolinecolor: ink, zerolinewidth: 1 } : {}) },

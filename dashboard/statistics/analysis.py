@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from openfeature_triton.dashboard.statistics import verdict
 from openfeature_triton.dashboard.statistics.accumulating import accumulate
 from openfeature_triton.dashboard.statistics.comparing import compare, compare_all, steps
+from openfeature_triton.dashboard.statistics.estimates import value
 from openfeature_triton.dashboard.statistics.guarding import guard
 from openfeature_triton.dashboard.statistics.holm import adjusted
 from openfeature_triton.dashboard.statistics.pairs import Pair, compared_metrics, pair
@@ -18,6 +19,8 @@ from openfeature_triton.dashboard.statistics.results import (
     VariantResult,
 )
 from openfeature_triton.dashboard.statistics.rollups import (
+    ERROR_RATE,
+    RATES,
     SUCCESS_RATE,
     Cumulative,
     Plan,
@@ -49,7 +52,7 @@ def summarize(
         _variant(each, metrics, p_value=p_value, progress=progress)
         for each, metrics, p_value in zip(pairs, compared, p_values, strict=True)
     )
-    whole = verdict.overall([each.verdict for each in variants])
+    whole = verdict.overall([each.verdict for each in variants], [*map(_size, variants)])
     if split.broken:
         whole = verdict.broken(split.counts, split.shares, split.p_value)
         variants = tuple(replace(each, verdict=whole) for each in variants)
@@ -108,6 +111,7 @@ def _variant(
         effect=effect_in_words(variant, primary.metric, effect.value, effect.low, effect.high),
         guardrails=guarded,
         events=float(estimated.events[-1]),
+        event=_event(pair),
         buckets=float(estimated.buckets[-1]) if pair.sums.is_by_user else None,
         requests=progress.requests,
         planned_requests=plan.planned_requests,
@@ -124,6 +128,20 @@ def _variant(
         verdict=verdict.judge(found),
         steps=steps(pair),
     )
+
+
+def _size(result: VariantResult) -> float:
+    """Give how large a variant's primary effect is, in either direction."""
+    effect = result.primary.effect
+    return abs(effect.value) if effect.value is not None else 0.0
+
+
+def _event(pair: Pair) -> str:
+    """Name what there are fewest of: of a rate the rarer outcome."""
+    if pair.plan.primary_metric not in RATES:
+        return "values"
+    shares = [value(pair.sums, ERROR_RATE, each) or 0.0 for each in pair.names]
+    return "failures" if sum(shares) <= 1 else "successes"
 
 
 def _user_share(sums: Cumulative) -> float | None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openfeature_triton.dashboard.statistics.clusters import ENOUGH_BUCKETS
 from openfeature_triton.dashboard.statistics.guardrails import HARMED, SAFE, GuardrailResult
+from openfeature_triton.dashboard.statistics.rollups import LOWER_IS_BETTER, RATES
+from openfeature_triton.dashboard.statistics.wording import (
+    capital,
+    in_words,
+    p_in_words,
+    percent,
+    short,
+)
 
 BROKEN = "Broken"
 STOP = "Stop"
@@ -39,8 +47,8 @@ class Evidence:
 
     `effect` is the effect in words ("Treatment fails 1.8 points less often than control (95 %
     interval 0.9 to 2.7)"), `primary` one of better, worse, undecided; `events` the expected number
-    of the rarer event in the smaller arm; `buckets`, where the unit is the user, how many equally
-    busy buckets of users that arm is worth.
+    of the rarer event in the smaller arm, and `event` what that is; `buckets`, where the unit is
+    the user, how many equally busy buckets of users that arm is worth.
     """
 
     variant: str
@@ -48,6 +56,7 @@ class Evidence:
     effect: str
     guardrails: Sequence[GuardrailResult]
     events: float
+    event: str
     requests: int
     planned_requests: int | None
     days_left: float | None
@@ -61,8 +70,8 @@ def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: floa
     off = max(counts, key=lambda variant: abs(counts[variant] / total - shares.get(variant, 0.0)))
     return Verdict(
         BROKEN,
-        f"The split is broken: {off} got {_percent(counts[off] / total)} of {total:,} exposures "
-        f"and should have got {_percent(shares.get(off, 0.0))} (p {_p(p_value)}). "
+        f"The split is broken: {off} got {percent(counts[off] / total)} of {total:,} exposures "
+        f"and should have got {percent(shares.get(off, 0.0))} ({p_in_words(p_value)}). "
         "No number below can be trusted until the cause is found.",
     )
 
@@ -71,9 +80,7 @@ def judge(found: Evidence) -> Verdict:
     """Give the verdict on one variant of an experiment whose split is not broken."""
     harmed = [each for each in found.guardrails if each.state == HARMED]
     if harmed:
-        return Verdict(
-            STOP, f"{_capital(found.variant)} {_harm(harmed[0])}: stop it.", found.variant
-        )
+        return Verdict(STOP, f"{_harm(found.variant, harmed[0])}: stop it.", found.variant)
     if found.primary == WORSE:
         return Verdict(STOP, f"{found.effect}: stop it.", found.variant)
     if found.events < ENOUGH_EVENTS or _has_few_users(found):
@@ -83,17 +90,30 @@ def judge(found: Evidence) -> Verdict:
     return _undecided(found)
 
 
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Give the verdict that comes first in the order, for experiments of several variants."""
+def overall(verdicts: Sequence[Verdict], sizes: Sequence[float]) -> Verdict:
+    """Give the verdict on an experiment of several variants: the first in the order.
+
+    Of several of a kind that of the largest effect (`sizes`) is given, and the others are named;
+    so are those to be shipped where another is to be stopped.
+    """
     if not verdicts:
         return Verdict(COLLECTING, "Nothing was recorded of a treatment yet.")
-    return min(verdicts, key=lambda verdict: ORDER.index(verdict.kind))
+    ranked = sorted(zip(verdicts, sizes, strict=True), key=lambda each: -each[1])
+    first = min((verdict for verdict, _ in ranked), key=lambda each: ORDER.index(each.kind))
+    others = [v.variant for v, _ in ranked if v.kind == first.kind and v is not first]
+    shipped = [v.variant for v, _ in ranked if v.kind == SHIP and first.kind != SHIP]
+    more = [f" The same verdict holds for {_and(others)}."] if others else []
+    more += [f" To be shipped: {_and(shipped)}."] if shipped else []
+    return replace(first, reason="".join([first.reason, *more]))
 
 
 def _better(found: Evidence) -> Verdict:
-    open_ones = [each.guardrail.metric for each in found.guardrails if each.state != SAFE]
+    open_ones = [in_words(g.guardrail.metric) for g in found.guardrails if g.state != SAFE]
     if open_ones:
-        reason = f"{found.effect}, but {_and(open_ones)} is not yet proven safe: review it."
+        guardrails = "guardrail" if len(open_ones) == 1 else "guardrails"
+        are = "is" if len(open_ones) == 1 else "are"
+        named = f"the {guardrails} {_and(open_ones)} {are} not yet proven safe"
+        reason = f"{found.effect}, but {named}: review it."
         return Verdict(REVIEW, reason, found.variant)
     safe = ", no guardrail is harmed" if found.guardrails else ""
     return Verdict(SHIP, f"{found.effect}{safe}, and {_progress(found)}: ship it.", found.variant)
@@ -102,7 +122,7 @@ def _better(found: Evidence) -> Verdict:
 def _undecided(found: Evidence) -> Verdict:
     planned = found.planned_requests
     if planned is not None and found.requests >= planned:
-        reason = f"{found.effect}, which may be nothing, and {_progress(found)}: end it."
+        reason = f"{found.effect}, which may be chance, and {_progress(found)}: end it."
         return Verdict(END, reason, found.variant)
     if not found.is_running:
         reason = f"{found.effect}; {_progress(found)}, and it does not run: resume it or end it."
@@ -120,19 +140,20 @@ def _has_few_users(found: Evidence) -> bool:
 def _too_few(found: Evidence) -> str:
     start = f"There is too little data to compare {found.variant} with control:"
     if found.events < ENOUGH_EVENTS:
-        came = f"the rarer outcome came about {found.events:.0f} times in the smaller arm"
-        return f"{start} {came}, and {ENOUGH_EVENTS} are needed."
-    users = (
-        f"the users of the smaller arm are worth {found.buckets:.0f} groups of equally busy ones"
-    )
+        few = f"about {found.events:.0f} {found.event} can be expected in the smaller group so far"
+        return f"{start} {few}, and {ENOUGH_EVENTS} are needed."
+    users = f"the users of the smaller group count as {found.buckets:.0f} equally busy groups"
     return f"{start} {users}, and {ENOUGH_BUCKETS:.0f} are needed."
 
 
-def _harm(result: GuardrailResult) -> str:
-    more = "" if result.ratio is None else f" ({_percent(result.ratio - 1)} more than control)"
+def _harm(variant: str, result: GuardrailResult) -> str:
+    """A share of successes is judged by the errors, and so it is said."""
+    metric = "error_rate" if result.guardrail.metric in RATES else result.guardrail.metric
+    word = "higher" if metric in LOWER_IS_BETTER else "worse"
+    size = "" if result.ratio is None else f"{percent(result.ratio - 1)} "
     return (
-        f"harms the guardrail {result.guardrail.metric}{more}, "
-        f"of which at most {_percent(result.guardrail.margin)} more is allowed"
+        f"{capital(variant)}'s {in_words(metric)} is {size}{word} than control's, "
+        f"and the guardrail allows {short(result.guardrail.margin)}"
     )
 
 
@@ -146,17 +167,5 @@ def _days(days: float) -> str:
     return "a day" if days < 1.5 else f"{days:.0f} days"
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
-
-
-def _p(p_value: float) -> str:
-    return "< 0.0001" if p_value < 0.0001 else f"= {p_value:.4f}"
-
-
 def _and(names: Sequence[str]) -> str:
-    return " and ".join(names)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

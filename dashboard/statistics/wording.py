@@ -20,7 +20,7 @@ def effect_in_words(
         low: the interval's lower end; None where it has none yet.
         high: its upper end.
     """
-    name = variant[:1].upper() + variant[1:]
+    name = capital(variant)
     if value is None or low is None or high is None:
         return f"{name} can't be compared with control yet"
     effect = Spoken(value, low, high)
@@ -37,8 +37,32 @@ def effect_in_words(
             return f"{name} is as fast as control (95 % interval {interval}, in %)"
         return f"{name} is {size} % {word} than control (95 % interval {interval} %)"
     size, word, interval = effect.said("higher", "lower", f".{effect.places()}f")
-    shown = metric.replace("_", " ")
-    return f"{name}'s {shown} is {size} {word} than control's (95 % interval {interval})"
+    return f"{name}'s {in_words(metric)} is {size} {word} than control's (95 % interval {interval})"
+
+
+def in_words(metric: str) -> str:
+    """word_accuracy → word accuracy."""
+    return metric.replace("_", " ")
+
+
+def capital(name: str) -> str:
+    """Treatment → Treatment, as a sentence begins."""
+    return name[:1].upper() + name[1:]
+
+
+def percent(share: float) -> str:
+    """0.531 → 53.1 %."""
+    return f"{share * 100:.1f} %"
+
+
+def short(share: float) -> str:
+    """0.1 → 10 %, 0.125 → 12.5 %: as somebody wrote it."""
+    return f"{share * 100:.4g} %"
+
+
+def p_in_words(p_value: float) -> str:
+    """0.8235 → p = 0.82: no more digits than say something."""
+    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
 def _is_nothing(size: str) -> bool:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -116,6 +117,8 @@ def main() -> None:
             f"e{nth:02}": f"{url}experiments/{quote(story.key, safe='')}"
             for nth, story in enumerate(stories())
         }
+        day = date.fromtimestamp(time.time() - 3 * 86_400)
+        pages["e00-range"] = f"{pages['e00']}?start={day}&end={day}"
         for name, page in pages.items():
             for width_px in (1280, 390):
                 for scheme in ("light", "dark"):

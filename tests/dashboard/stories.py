@@ -348,7 +348,8 @@ def _say_health(spool: Path, now_s: float) -> None:
     for nth, (age_s, dropped, breakers) in enumerate(
         ((4, {}, {}), (9, {"queue_full": 41}, {"nmt-treatment": "open"}), (4000, {}, {}))
     ):
-        delivery = {"delivered": 120_000 - 37 * nth, "spooled": 37 * nth, "state": "ok"}
+        delivery = {"delivered": 120_000 - 37 * nth, "spooled": 37 * nth, "state": "delivering"}
+        delivery |= {"in_doubt": 12} if nth == 0 else {}
         said = {
             "pid": 4100 + nth, "host": "gpu-node-2", "at_s": now_s - age_s, "accepted": 120_041,
             "dropped": dropped, "delivery": delivery, "breakers": breakers,

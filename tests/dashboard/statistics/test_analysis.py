@@ -98,8 +98,8 @@ def test_a_harmed_guardrail_stops_a_better_variant() -> None:
     )  # fmt: skip
     assert found.kind == "Stop"
     assert found.reason == (
-        "Treatment harms the guardrail error_rate (100.0 % more than control), "
-        "of which at most 10.0 % more is allowed: stop it."
+        "Treatment's error rate is 100.0 % higher than control's, "
+        "and the guardrail allows 10 %: stop it."
     )
 
 
@@ -107,7 +107,9 @@ def test_too_few_failures_are_no_evidence() -> None:
     """Below 20 of the rarer outcome, data is collected, whatever the ratio."""
     found = verdict(counted("control", 300, 12), counted("treatment", 300, 0))
     assert found.kind == "Collecting data"
-    assert "about 6 times" in found.reason
+    assert "about 6 failures can be expected in the smaller group so far, and 20" in found.reason
+    found = verdict(counted("control", 300, 297), counted("treatment", 300, 300))
+    assert "about 2 successes can be expected" in found.reason
 
 
 def test_better_with_an_open_guardrail_is_reviewed() -> None:
@@ -117,7 +119,22 @@ def test_better_with_an_open_guardrail_is_reviewed() -> None:
         guardrails=parse_guardrails("latency_p95:20%"),
     )  # fmt: skip
     assert found.kind == "Review"
-    assert "latency_p95 is not yet proven safe" in found.reason
+    assert "the guardrail latency p95 is not yet proven safe: review it." in found.reason
+
+
+def test_of_several_to_be_shipped_the_best_is_named_first() -> None:
+    """And the others with it; a variant to be stopped comes before all."""
+    arms = {"a": 800, "b": 500, "c": 600, "d": 905}
+    slices = [counted("control", 20_000, 900)]
+    slices += [counted(name, 20_000, errors) for name, errors in arms.items()]
+    found = summarize(slices, plan(weights={"p1": dict.fromkeys(("control", *arms), 1)})).verdict
+    assert found.kind == "Ship"
+    assert found.reason.startswith("B fails 2.0 points less often")
+    assert found.reason.endswith("ship it. The same verdict holds for c.")
+    even = {"p1": dict.fromkeys(("control", *arms, "e"), 1)}
+    stopped = summarize([*slices, counted("e", 20_000, 1400)], plan(weights=even)).verdict
+    assert (stopped.kind, stopped.variant) == ("Stop", "e")
+    assert stopped.reason.endswith("stop it. To be shipped: b and c.")
 
 
 def test_nothing_found_by_the_planned_end_is_ended() -> None:

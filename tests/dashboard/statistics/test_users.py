@@ -200,7 +200,10 @@ def test_too_few_users_are_said() -> None:
     slices = [by_bucket(name, [9] * 10, 500) for name in ("control", "treatment")]
     found = summarize(slices, users_plan()).verdict
     assert found.kind == "Collecting data"
-    assert "worth 10 groups of equally busy ones, and 20 are needed" in found.reason
+    assert (
+        "the users of the smaller group count as 10 equally busy groups, and 20 are needed"
+        in found.reason
+    )
 
 
 def test_without_buckets_requests_are_compared() -> None:
