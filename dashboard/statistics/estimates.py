@@ -7,6 +7,7 @@ of all metrics at once, along a first axis: an array operation on ten costs litt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,13 +72,16 @@ def arm(sums: Cumulative, metric: str, variant: str) -> Moments:
 
 
 def value(sums: Cumulative, metric: str, variant: str) -> float | None:
-    """Give a metric of a variant over all phases; latency's in ms."""
+    """Give a metric of a variant over all phases, latency's in ms; None where there is none."""
     moments = arm(sums, metric, variant)
     n = float(moments.n[-1].sum())
-    if n <= 0:
+    if n < 1:
         return None
-    mean = float(moments.total[-1].sum()) / n
-    return float(np.exp(mean)) if metric == LATENCY and not sums.is_by_user else mean
+    found = float(moments.total[-1].sum()) / n
+    if metric == LATENCY and not sums.is_by_user:
+        with np.errstate(over="ignore"):
+            found = float(np.exp(found))
+    return found if math.isfinite(found) else None
 
 
 def _by_request(

@@ -33,7 +33,7 @@ def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
     """
     z = float(ndtri(1 - alpha / 2))
     middle = (x + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * math.sqrt(x * (n - x) / n + z**2 / 4)
+    half = z / (n + z**2) * math.sqrt(max(x * (n - x), 0.0) / n + z**2 / 4)
     return middle - half, middle + half
 
 

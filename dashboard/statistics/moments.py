@@ -23,12 +23,12 @@ class Moments:
 
     def mean(self) -> Floats:
         """Give the means; nan where nothing was counted."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.asarray(self.total / self.n)
 
     def variance(self) -> Floats:
         """Give the unbiased variances; nan below two values."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             found = (self.squares - self.total**2 / self.n) / (self.n - 1)
         return np.where(self.n > 1, np.maximum(found, 0.0), np.nan)
 
@@ -45,7 +45,7 @@ def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[F
     & Caffo 2000, "Simple and effective confidence intervals for proportions and differences of
     proportions"). Where an arm has fewer than two values: (nan, inf).
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d = treatment.mean() - control.mean()
         unpooled = treatment.variance() / treatment.n + control.variance() / control.n
         both = control + treatment
@@ -63,7 +63,7 @@ def log_ratio(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Fl
     `difference`, divided by the means: what a relative effect is read from. (nan, inf) where a mean
     is not positive.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         m0, m1 = control.mean(), treatment.mean()
         unpooled = treatment.variance() / (treatment.n * m1**2)
         unpooled = unpooled + control.variance() / (control.n * m0**2)
@@ -92,7 +92,7 @@ def combine(effects: npt.ArrayLike, ses: npt.ArrayLike) -> tuple[Floats, Floats]
     usable = np.isfinite(d) & np.isfinite(s)
     information = np.where(usable, 1 / np.where(usable, s, 1.0) ** 2, 0.0)
     total = information.sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         combined = np.where(usable, d, 0.0) * information
         effect = combined.sum(axis=-1) / total
         se = 1 / np.sqrt(total)

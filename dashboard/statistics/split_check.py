@@ -59,14 +59,18 @@ def _users(sums: Cumulative, plan: Plan) -> Floats:
 
 
 def _counts(sums: Cumulative, plan: Plan) -> tuple[Floats, Floats]:
-    """Give each variant's exposures in all, and how many its weights promised."""
+    """Give each variant's exposures, and how many its weights promised.
+
+    In the phases of which weights are known; in all, and nothing promised, where there is none.
+    """
     expected = np.zeros(len(sums.variants))
     if not sums.slices:
         return expected, expected
-    exposures = sums.of(schema.EXPOSURES)[-1]
+    exposures, rows = sums.of(schema.EXPOSURES)[-1], []
     for row, weights in _weighted(sums, plan):
         expected = expected + weights / weights.sum() * exposures[row].sum()
-    return exposures.sum(axis=0), expected
+        rows.append(row)
+    return exposures[rows or slice(None)].sum(axis=0), expected
 
 
 def _weighted(sums: Cumulative, plan: Plan) -> Iterator[tuple[int, Floats]]:
