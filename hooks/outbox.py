@@ -25,6 +25,10 @@ T = TypeVar("T")
 MEMORY_BYTES = 16 * 2**20
 """How much is kept in memory while the disk fails."""
 
+DISK_FAILED = "disk_failed"
+DISK_FAILED_RAW = "disk_failed_raw"
+"""Why outcomes, or raw points, were lost: the process ended, and no disk took them."""
+
 _DISK_ERRORS = (sqlite3.Error, OSError)
 
 
@@ -69,14 +73,14 @@ class Outbox:
         """Keep points; in memory if the disk fails. Raises nothing of the disk's."""
         with self.lock:
             try:
-                self._ensure_claim()
-                self._clean_file()
-                self.dropped += self._on_file(lambda: self._file.put(points))
+                self._catch_up()
+                self._on_file(lambda: self._file.put(points))
             except _DISK_ERRORS as error:
                 self._note(error)
                 self._in_memory = True
-                self.dropped += self._memory.put(points)
+                self._memory.put(points)
                 self._memory.doubt_all()  # an older value may wait in the file
+            self._make_room()
 
     def newest_dropped_ns(self) -> int:
         """Give the newest time of the windows that were dropped since this was last asked, or 0."""
@@ -86,29 +90,32 @@ class Outbox:
     def put_rows(self, rows: Sequence[Row]) -> None:
         """Keep points that are written as rows already; raises what the disk raises."""
         with self.lock:
-            self._ensure_claim()
+            self._catch_up()
             self._on_file(lambda: self._file.put_rows(rows))
 
     def take(
         self, most: int, *, raw: bool = False, newest: bool = False
     ) -> tuple[list[Spooled], Spool]:
-        """Give points to deliver, and the spool that has to hear of it: the file goes first."""
+        """Give points to deliver, and the spool that has to hear of it.
+
+        From the file, once it has heard what came in memory: what waits in it may be older.
+        """
         with self.lock:
-            points: list[Spooled] = []
-            if self._claim is not None:
-                try:
-                    self._catch_up()
-                    points = self._on_file(lambda: self._file.take(most, raw=raw, newest=newest))
-                except _DISK_ERRORS as error:
-                    self._note(error)
-            done = {(point.id, point.version) for point in self._settled}
-            points = [point for point in points if (point.id, point.version) not in done]
-            if points or not self._in_memory:
-                return points, self._file
-            return self._memory.take(most, raw=raw, newest=newest), self._memory
+            if not self.is_begun:
+                return [], self._file
+            try:
+                self._catch_up()
+                points = self._on_file(lambda: self._file.take(most, raw=raw, newest=newest))
+            except _DISK_ERRORS as error:
+                self._note(error)
+                return self._memory.take(most, raw=raw, newest=newest), self._memory
+            return points, self._file
 
     def settle(self, points: Sequence[Spooled], spool: Spool) -> int:
-        """Take note that points are delivered; gives their outcomes."""
+        """Take note that points are delivered; gives their outcomes.
+
+        Raises what the disk raises of an adopted spool, which would give the same points again.
+        """
         with self.lock:
             self.dropped -= spool.regained(points)
             if spool is self._memory:
@@ -117,8 +124,9 @@ class Outbox:
                 return spool.settle(points, self._doubt_s)
             except _DISK_ERRORS as error:
                 self._note(error)
-                if spool is self._file:
-                    self._settled.extend(points)  # not to be sent again as they are
+                if spool is not self._file:
+                    raise
+                self._settled.extend(points)  # before the file is read again
             return sum(point.outcomes for point in points)
 
     def doubt(self, points: Sequence[Spooled], spool: Spool) -> None:
@@ -181,7 +189,23 @@ class Outbox:
             is_empty = spool.is_empty()
             if is_empty:
                 spool.discard()
+                self._adopted_before.discard(claim.path)
             claim.release(remove=is_empty)
+
+    def rescue(self) -> None:
+        """Bring to disk what is in memory, for the process ends; count it as lost if that fails."""
+        with self.lock:
+            if not self._in_memory:
+                return
+            try:
+                self._catch_up()
+            except _DISK_ERRORS as error:
+                self._note(error)
+                lost = self._memory.backlog()
+                self._memory.clear()
+                self.dropped += Counter(
+                    {DISK_FAILED: lost.outcomes, DISK_FAILED_RAW: lost.raw_points}
+                )
 
     def close(self) -> None:
         """Remove the file if nothing waits in it, else leave it to be adopted."""
@@ -210,24 +234,28 @@ class Outbox:
             if self._claim is None:
                 raise OSError(f"{self._file.path}: another process has it")
 
-    def _clean_file(self) -> None:
-        """Let the file hear what it missed while the disk failed."""
-        self._catch_up()
-        if self._in_memory:
-            rows = self._memory.rows()
-            self._on_file(lambda: self._file.put_rows(rows))
-            self._file.doubt_all()  # some may have been sent from memory
-            self._memory.clear()
-            self._in_memory = False
-
     def _catch_up(self) -> None:
-        """Let the file hear what became of points that were taken from it."""
+        """Let the file hear what it missed while the disk failed."""
+        self._ensure_claim()
         if self._doubted:
             self._file.doubt(self._doubted)
             self._doubted = []
         if self._settled:
             self._file.settle(self._settled, self._doubt_s)
             self._settled = []
+        if self._in_memory:
+            rows = self._memory.rows()
+            self._on_file(lambda: self._file.put_rows(rows, were_sent=True))
+            self._memory.clear()
+            self._in_memory = False
+
+    def _make_room(self) -> None:
+        """Let what is kept be no larger than it may be."""
+        for spool in (self._file, self._memory):
+            try:
+                self.dropped += spool.make_room()
+            except _DISK_ERRORS as error:  # then there is no less room than before
+                self._note(error)
 
     def _on_file(self, work: Callable[[], T]) -> T:
         """Do something with the file; if it is damaged, set it aside and begin another."""

@@ -132,6 +132,8 @@ class Sender:
                 time.sleep(_RETRY_S)
             request.delivered = self.backlog.points == 0
             if request.stop:
+                self._outbox.rescue()
+                self.backlog = self._outbox.backlog()
                 self._tell(ended=True)
                 self._writer.close()
                 self._outbox.close()
@@ -171,14 +173,17 @@ class Sender:
         return False
 
     def _deliver_own(self, request: Request | None) -> None:
-        while True:
-            most = 0
+        """Deliver as many points as wait now; those that come meanwhile have the next time."""
+        left, sent = self._outbox.backlog().points, 1
+        while sent and not (request is None and self._closing is not None):
+            sent = 0
             for raw, newest in ((False, True), (False, False), (True, False)):
                 points, spool = self._outbox.take(BATCH, raw=raw, newest=newest)
                 if points:
                     self._send(points, spool, request)
-                most = max(most, len(points))
-            if most < BATCH or (request is None and self._closing is not None):
+                    sent += len(points)
+            left -= sent
+            if left <= 0:
                 return
 
     def _deliver_adopted(self) -> None:

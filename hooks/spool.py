@@ -42,6 +42,7 @@ _TAKE = """
 SELECT id, version, series, time_ns, fields, outcomes, raw, doubt_s > :now_s FROM points
 WHERE raw = :raw AND (held = 0 OR doubt_s <= :now_s)
 """
+_DOUBT_ALL = "UPDATE points SET doubt_s = 9e999 WHERE NOT (held OR raw)"
 _ROOM_LEFT = 0.9  # of the limit: so that making room is rare
 _MAX_BATCH_BYTES = 4_000_000
 
@@ -116,15 +117,16 @@ class Spool:
         """Make the file again with the next call: it was taken away."""
         self._file.is_made = False
 
-    def put(self, points: Sequence[Point]) -> Counter[str]:
-        """Keep points, newer fields in place of older ones; gives what was dropped for room."""
+    def put(self, points: Sequence[Point]) -> None:
+        """Keep points, newer fields in place of older ones; all or none."""
         self.put_rows(with_breaths(map(_row, points)))
-        return self._make_room()
 
-    def put_rows(self, rows: Iterable[Row]) -> None:
-        """Keep points that are written as rows already, all or none."""
+    def put_rows(self, rows: Iterable[Row], *, were_sent: bool = False) -> None:
+        """Keep points that are written as rows already; some of them `were_sent`, maybe."""
         with self._file.transaction() as connection:
             connection.executemany(_PUT, rows)
+            if were_sent:
+                connection.execute(_DOUBT_ALL)
 
     def take(self, most: int, *, raw: bool = False, newest: bool = False) -> list[Spooled]:
         """Give up to `most` points, without taking them out; no more than a request may hold."""
@@ -173,6 +175,21 @@ class Spool:
                 regained[reason] += 1 if point.raw else min(point.outcomes, dropped)
         return regained
 
+    def make_room(self) -> Counter[str]:
+        """Drop the oldest, raw points first, until the rest fits; gives how much, by reason."""
+        dropped: Counter[str] = Counter()
+        if self._size_bytes() <= self.max_bytes:
+            return dropped
+        with self._file.transaction() as connection:
+            for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
+                while self._used_bytes(connection) > self.max_bytes * _ROOM_LEFT:
+                    gone = _drop_oldest(connection, raw=raw)
+                    if not gone:
+                        break
+                    self._note_dropped(gone, reason)
+                    dropped[reason] += sum(1 if raw else each.outcomes for each in gone)
+        return dropped
+
     def newest_dropped_ns(self) -> int:
         """Give the newest time of the windows that were dropped since this was last asked, or 0."""
         newest_ns, self._newest_dropped_ns = self._newest_dropped_ns, 0
@@ -189,7 +206,7 @@ class Spool:
     def doubt_all(self) -> None:
         """Take note that any may have been on its way when its process was killed."""
         with self._file.transaction() as connection:
-            connection.execute("UPDATE points SET doubt_s = 9e999 WHERE NOT (held OR raw)")
+            connection.execute(_DOUBT_ALL)
 
     def doubt_anew(self, doubt_s: float) -> None:
         """Let the time of those that are held begin again: another process's clock counted it."""
@@ -231,21 +248,6 @@ class Spool:
         if self.path is not None:
             for name in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + name).unlink(missing_ok=True)
-
-    def _make_room(self) -> Counter[str]:
-        """Drop the oldest, raw points first, until the rest fits again."""
-        dropped: Counter[str] = Counter()
-        if self._size_bytes() <= self.max_bytes:
-            return dropped
-        with self._file.transaction() as connection:
-            for raw, reason in ((True, SPOOL_FULL_RAW), (False, SPOOL_FULL)):
-                while self._used_bytes(connection) > self.max_bytes * _ROOM_LEFT:
-                    gone = _drop_oldest(connection, raw=raw)
-                    if not gone:
-                        break
-                    self._note_dropped(gone, reason)
-                    dropped[reason] += sum(1 if raw else each.outcomes for each in gone)
-        return dropped
 
     def _note_dropped(self, gone: Sequence[_Dropped], reason: str) -> None:
         for each in gone:

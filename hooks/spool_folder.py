@@ -12,6 +12,7 @@ from pathlib import Path
 
 SUFFIX = ".spool"
 DAMAGED = ".damaged"
+_LOCK = ".lock"
 
 
 class Claim:
@@ -58,8 +59,12 @@ def claim(path: Path) -> Claim | None:
 
 
 def orphans(folder: Path) -> Iterator[Claim]:
-    """Lock and give each spool file of the folder that belongs to no living process."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    """Lock and give each spool file of the folder that belongs to no living process.
+
+    A lock that a process left without a spool, as it was killed between removing both, goes too.
+    """
+    locks = (path.with_suffix(SUFFIX) for path in folder.glob(f"*{_LOCK}"))
+    for path in sorted({*folder.glob(f"*{SUFFIX}"), *locks}):
         claimed = claim(path)
         if claimed is not None:
             if path.exists():
@@ -84,4 +89,4 @@ def set_aside(path: Path) -> Path:
 
 
 def _lock_path(path: Path) -> Path:
-    return path.with_suffix(".lock")
+    return path.with_suffix(_LOCK)

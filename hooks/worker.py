@@ -138,10 +138,10 @@ class Worker:
 
     def write(self) -> bool:
         """Write what has changed; says whether all of it is delivered."""
-        points = self.folding.points()
-        if not points:
-            return True
         try:
+            points = self.folding.points()
+            if not points:
+                return True
             with self._writing:
                 self._sink.write(points)
         except Exception as error:  # noqa: BLE001 - a sink may fail as it likes; it is tried again

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, schema
+from openfeature_triton.hooks import InfluxSettings, Recorder, RecorderSettings, schema, spool
 from openfeature_triton.hooks.dead_letters import DeadLetters
 from openfeature_triton.hooks.patience import DELIVERING
 from tests.scripted_server import Received, Reply, ScriptedServer, scripted_server
@@ -177,6 +177,18 @@ def test_a_batch_that_is_refused_is_halved(
     assert arrived(server) == 100
     assert recorder.stats().delivery.dead_lettered == 1
     assert recorder.stats().delivered == 100
+
+
+def test_what_no_request_can_hold_goes_in_several(
+    server: ScriptedServer, record: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small a request has to be, closing delivers all that waits."""
+    monkeypatch.setattr(spool, "_MAX_BATCH_BYTES", 1)
+    recorder = record(flush_s=5, spool_s=5)
+    for number in range(20):
+        recorder.record(CONTROL._replace(variant=f"v{number}"), 10.0)
+    assert recorder.close(20)
+    assert arrived(server) == 20
 
 
 def test_trouble_is_said_once_when_it_begins_and_once_when_it_ends(

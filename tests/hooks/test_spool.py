@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from openfeature_triton.hooks import Point, schema
-from openfeature_triton.hooks.outbox import Outbox
+from openfeature_triton.hooks.outbox import DISK_FAILED, DISK_FAILED_RAW, Outbox
 from openfeature_triton.hooks.spool import SPOOL_FULL, SPOOL_FULL_RAW, Spool
 from openfeature_triton.hooks.spool_file import ForeignSpoolError
 
@@ -128,12 +130,14 @@ def test_a_spool_outlives_its_process(spool: Spool, tmp_path: Path) -> None:
 
 def test_a_full_spool_drops_the_oldest_raw_points_first(spool: Spool) -> None:
     """Then the oldest windows; both counted by reason, windows by their outcomes."""
-    dropped = spool.put([raw(number) for number in range(4000)])
+    spool.put([raw(number) for number in range(4000)])
+    dropped = spool.make_room()
     assert dropped[SPOOL_FULL_RAW] > 0
     assert dropped[SPOOL_FULL] == 0
     left = spool.take(1, raw=True)
     assert left[0].time_ns >= dropped[SPOOL_FULL_RAW]
-    dropped = spool.put([window("e" * 400, number, 1.0, 2) for number in range(4000)])
+    spool.put([window("e" * 400, number, 1.0, 2) for number in range(4000)])
+    dropped = spool.make_room()
     assert dropped[SPOOL_FULL] > 0
     assert spool.backlog().raw_points == 0
     assert spool.backlog().outcomes + dropped[SPOOL_FULL] == 8000
@@ -144,7 +148,8 @@ def test_what_was_dropped_under_way_and_arrives_was_not_lost(spool: Spool) -> No
     spool.put([window("e", 1, 5.0, 5)])
     (taken,) = spool.take(10)
     spool.put([window("e", 1, 8.0, 3)])
-    dropped = spool.put([window("e" * 400, number, 1.0, 2) for number in range(2, 4000)])
+    spool.put([window("e" * 400, number, 1.0, 2) for number in range(2, 4000)])
+    dropped = spool.make_room()
     assert spool.regained([taken]) == {SPOOL_FULL: 5}
     assert spool.regained([taken]) == {}
     assert spool.settle([taken], 60.0) == 5
@@ -154,8 +159,10 @@ def test_what_was_dropped_under_way_and_arrives_was_not_lost(spool: Spool) -> No
 def test_the_newest_window_that_was_dropped_is_told_once(spool: Spool) -> None:
     """Raw points are none."""
     spool.put([raw(number) for number in range(4000)])
+    spool.make_room()
     assert spool.newest_dropped_ns() == 0
     spool.put([window("e" * 400, number, 1.0) for number in range(4000)])
+    spool.make_room()
     left = spool.take(1)[0].time_ns
     assert [spool.newest_dropped_ns(), spool.newest_dropped_ns()] == [left - 1, 0]
 
@@ -210,14 +217,9 @@ def test_doubt_outlives_a_failing_disk(outbox: Outbox) -> None:
     """It is remembered until the disk takes it, and nothing is sent from there before."""
     outbox.put([window("e", 1, 1.0)])
     taken, spool = outbox.take(10)
-    (path,) = outbox.folder.glob("*.spool")
-    hidden = path.with_suffix(".hidden")
-    path.rename(hidden)
-    path.mkdir()
-    outbox.doubt(taken, spool)
-    assert outbox.take(10)[0] == []
-    path.rmdir()
-    hidden.rename(path)
+    with hidden(outbox):
+        outbox.doubt(taken, spool)
+        assert outbox.take(10)[0] == []
     ((point,), _) = outbox.take(10)
     assert point.in_doubt
 
@@ -243,6 +245,65 @@ def test_memory_stands_in_for_a_failing_disk(tmp_path: Path) -> None:
     outbox.close()
 
 
+@contextmanager
+def hidden(outbox: Outbox) -> Iterator[None]:
+    """Let the disk fail: there is a folder in the place of the file."""
+    (path,) = outbox.folder.glob("*.spool")
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    path.mkdir()
+    yield
+    path.rmdir()
+    aside.rename(path)
+
+
+def test_an_older_value_is_not_sent_before_the_disk_has_heard_of_the_newer(outbox: Outbox) -> None:
+    """When the disk is back, and nothing more was recorded."""
+    outbox.put([window("e", 1, 1.0)])
+    with hidden(outbox):
+        outbox.put([window("e", 1, 2.0)])
+        outbox.settle(*outbox.take(10))
+    points, _ = outbox.take(10)
+    assert [point.line for point in points] == ["inference_light,experiment=e requests=2 1"]
+    assert outbox.is_on_disk
+
+
+def test_what_memory_holds_at_the_end_is_rescued(outbox: Outbox) -> None:
+    """Where the disk is back by then, another process finds it."""
+    outbox.put([window("e", 1, 1.0)])
+    with hidden(outbox):
+        outbox.put([window("e", 2, 1.0)])
+    outbox.rescue()
+    outbox.close()
+    (path,) = outbox.folder.glob("*.spool")
+    assert Spool(path, LIMIT).backlog().outcomes == 2
+    assert outbox.dropped == {}
+
+
+def test_what_no_disk_takes_at_the_end_is_counted(outbox: Outbox) -> None:
+    """By its outcomes; it does not wait any more."""
+    outbox.put([window("e", 1, 1.0)])
+    with hidden(outbox):
+        outbox.put([window("e", 2, 7.0, 7), raw(1)])
+        outbox.rescue()
+    assert outbox.dropped == {DISK_FAILED: 7, DISK_FAILED_RAW: 1}
+    assert outbox.backlog().outcomes == 1
+
+
+def test_a_disk_that_fails_after_a_write_makes_nothing_count_twice(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the file is not put into memory too."""
+
+    def fail(_: Spool) -> Counter[str]:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Spool, "make_room", fail)
+    outbox.put([window("e", 1, 1.0)])
+    assert outbox.disk_errors > 0
+    assert (outbox.is_on_disk, outbox.backlog().outcomes) == (True, 1)
+
+
 def test_memory_is_bounded_too(tmp_path: Path) -> None:
     """Without a disk the oldest goes first, counted by its outcomes."""
     folder = tmp_path / "spool"
@@ -257,16 +318,11 @@ def test_memory_is_bounded_too(tmp_path: Path) -> None:
 def test_an_older_value_on_a_disk_that_comes_back_never_wins(outbox: Outbox) -> None:
     """A newer value that was delivered from memory goes over it once more."""
     outbox.put([window("e", 1, 1.0)])
-    (path,) = outbox.folder.glob("*.spool")
-    hidden = path.with_suffix(".hidden")
-    path.rename(hidden)
-    path.mkdir()
-    outbox.put([window("e", 1, 2.0)])
-    points, spool = outbox.take(10)
-    assert "requests=2" in points[0].line
-    outbox.settle(points, spool)
-    path.rmdir()
-    hidden.rename(path)
+    with hidden(outbox):
+        outbox.put([window("e", 1, 2.0)])
+        points, spool = outbox.take(10)
+        assert "requests=2" in points[0].line
+        outbox.settle(points, spool)
     outbox.put([window("f", 1, 1.0)])
     points, _ = outbox.take(10)
     assert [point.line for point in points if "=e " in point.line] == [
@@ -289,3 +345,25 @@ def test_only_dead_processes_are_adopted(tmp_path: Path) -> None:
     ((claim, spool),) = list(other.adopt())
     other.leave(claim, spool)
     assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_a_lock_without_a_spool_is_removed(tmp_path: Path) -> None:
+    """A process was killed between removing the one and the other."""
+    (tmp_path / "1-abc.lock").touch()
+    assert list(Outbox(tmp_path, LIMIT, 60.0).adopt()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_adopted_spool_whose_disk_fails_says_so(tmp_path: Path) -> None:
+    """It would give the same points again and again."""
+    dead, living = Outbox(tmp_path, LIMIT, 60.0), Outbox(tmp_path, LIMIT, 60.0)
+    dead.put([window("e", 1, 1.0)])
+    dead.close()
+    ((_, spool),) = list(living.adopt())
+    points = spool.take(10)
+    (path,) = tmp_path.glob("*.spool")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(sqlite3.OperationalError):
+        living.settle(points, spool)
+    path.rmdir()
