@@ -33,7 +33,9 @@ _ADD = """
 INSERT INTO dead_letters (series, time_ns, fields, raw, outcomes, status, reason, at_s)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (series, time_ns) DO UPDATE SET
-    fields = json_patch(fields, excluded.fields), outcomes = outcomes + excluded.outcomes,
+    fields = json_patch(fields, excluded.fields),
+    outcomes = iif(fields = excluded.fields, max(outcomes, excluded.outcomes),
+                   outcomes + excluded.outcomes),
     status = excluded.status, reason = excluded.reason, at_s = excluded.at_s
 """
 _FIND = "SELECT id, fields, outcomes FROM dead_letters WHERE series = ? AND time_ns = ?"
