@@ -117,6 +117,7 @@
   };
 
   function layout(place, { x, y, legend, zero, showlegend = true }) {
+    const few = place.clientWidth < 500 ? { tickangle: 0, nticks: 4 } : {};
     const ink = colour("--ink-2"), rule = colour("--rule");
     const axis = { color: ink, gridcolor: rule, linecolor: rule, zeroline: false, fixedrange: true, automargin: true };
     return {
@@ -130,7 +131,7 @@
       hoverlabel: { bgcolor: colour("--page"), bordercolor: rule, font: { color: colour("--ink") } },
       legend: { ...legend, itemwidth: 44, bgcolor: "rgba(0,0,0,0)" },
       showlegend,
-      xaxis: { ...axis, ticks: "outside", tickcolor: rule, ...x },
+      xaxis: { ...axis, ticks: "outside", tickcolor: rule, ...few, ...x },
       yaxis: { ...axis, ...y, ...(zero ? { zeroline: true, zerolinecolor: ink, zerolinewidth: 1 } : {}) },
     };
   }
