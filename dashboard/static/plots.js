@@ -39,6 +39,9 @@
     return { x: time.filter((_, i) => kept[i]), y: promised.filter((_, i) => kept[i]) };
   }
 
+  // Inside, it would lie on a line sooner or later.
+  const above = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal" };
+
   const drawings = {
     latency(lines) {
       const traces = styled(lines).map((line) => ({
@@ -61,7 +64,7 @@
         traces,
         x: { type: "log", range: [from, to], tickvals, ticktext, title: { text: "latency, ms", font: { size: 13 } } },
         y: { range: [0, 1.01], tickformat: ".0%" },
-        legend: { x: 0.99, xanchor: "right", y: 0.04, yanchor: "bottom" },
+        legend: above,
       };
     },
 
@@ -94,7 +97,7 @@
         x: { type: "date" },
         y: { range: [Math.min(...late) - pad, Math.max(...late) + pad], ticksuffix: unit === "%" ? " %" : "", title: { text: unit === "points" ? "percentage points" : "", font: { size: 13 } } },
         zero: true,
-        legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal" },
+        legend: above,
         showlegend: several,
       };
     },

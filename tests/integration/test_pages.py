@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import title_is
+from selenium.webdriver.support.expected_conditions import title_is, url_contains, url_to_be
 from selenium.webdriver.support.wait import WebDriverWait
 
 from openfeature_triton.dashboard import DashboardSettings, Server, create_app
@@ -207,6 +207,24 @@ def test_every_number_is_there_without_javascript(browser: webdriver.Chrome, url
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     for number in ("104.5", "64.5", "0.900", "50.00 %", "aaaa1111"):
         assert number in text
+
+
+def test_days_are_chosen_by_the_form_alone(browser: webdriver.Chrome, url: str) -> None:
+    """Without JavaScript: the address holds the day, the page what is shown and a way back."""
+    _look(browser)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(f"{url}experiments/{KEY}?phase=aaaa1111")
+        browser.find_element(By.NAME, "end").send_keys("01022020")
+        browser.find_element(By.CSS_SELECTOR, ".range button").click()
+        WebDriverWait(browser, 30).until(url_contains("end=2020-01-02"))
+        assert "phase=aaaa1111" in browser.current_url
+        text = browser.find_element(By.TAG_NAME, "main").text
+        assert "Nothing was recorded in phase aaaa1111 to 2020-01-02." in text
+        browser.find_element(By.LINK_TEXT, "Show all").click()
+        WebDriverWait(browser, 30).until(url_to_be(f"{url}experiments/{KEY}"))
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_hostile_names_stay_text_in_the_browser(browser: webdriver.Chrome, url: str) -> None:
