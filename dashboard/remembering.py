@@ -25,9 +25,10 @@ RECENT_S = 60.0
 """For how long the days after it are remembered, up to the last whole hour."""
 
 FRESH_S = 10.0
-"""For how long the rest is, as often as recorders write; its latencies for `RECENT_S`.
+"""For how long the rest is, as often as recorders write; latencies and phases for `RECENT_S`.
 
-A histogram has a hundred times the fields, and a quantile of days moves little in a minute.
+A histogram has a hundred times the fields, and a quantile of days moves little in a minute. What is
+in force now, the flag file says.
 """
 
 MAX_KEPT = 200_000
@@ -101,7 +102,7 @@ class RememberingStore:
     def _parts(self, query: Query) -> list[tuple[Query, float]]:
         """Part a query by how long what it asks for is remembered."""
         if query.what == PHASES:
-            return [(query, FRESH_S)]
+            return [(query, RECENT_S)]
         fresh_s = RECENT_S if query.what == LATENCIES else FRESH_S
         found = stretches(self._clock(), query.start_ns, query.end_ns, fresh_s)
         return [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
