@@ -9,7 +9,16 @@ from operator import attrgetter
 from typing import Any
 
 from openfeature_triton.dashboard.histograms import merge
-from openfeature_triton.dashboard.store import PHASES, SEEN, SEEN_TAGS, TAGS, Query, Seen, Totals
+from openfeature_triton.dashboard.store import (
+    LAST_SEEN,
+    PHASES,
+    SEEN,
+    SEEN_TAGS,
+    TAGS,
+    Query,
+    Seen,
+    Totals,
+)
 
 _GROUP = attrgetter(*TAGS, "start_ns")
 _PLACE = attrgetter(*SEEN_TAGS)
@@ -19,7 +28,7 @@ def add(query: Query, parts: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Add up the parts of what a query asks for; phases are not parted."""
     if query.what == PHASES or len(parts) == 1:
         return tuple(each for part in parts for each in part)
-    if query.what == SEEN:
+    if query.what in (SEEN, LAST_SEEN):
         return _added(parts, _PLACE, _both_seen)
     return _added(parts, _GROUP, _both_totals)
 

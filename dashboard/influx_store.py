@@ -17,6 +17,7 @@ from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_
 from openfeature_triton.dashboard.rows import Group, group, totals
 from openfeature_triton.dashboard.store import (
     EVALUATIONS,
+    LAST_SEEN,
     PHASES,
     SEEN,
     SEEN_TAGS,
@@ -33,6 +34,7 @@ from openfeature_triton.hooks.influx_days import day_of
 from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.settings import InfluxSettings
 
+_EDGES = {SEEN: ("first", "last"), LAST_SEEN: ("last",)}
 _EDGE_FIELDS = (schema.EXPOSURES, schema.REQUESTS)
 _EVERY = {"day": "1d", "hour": "1h"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -108,7 +110,7 @@ class InfluxStore:
 
 def _may_be_merged(query: Query) -> bool:
     """Whether there may be merged days of what is asked for; nobody merges today."""
-    if query.what in (SEEN, PHASES) or query.step == "hour":
+    if query.what in (*_EDGES, PHASES) or query.step == "hour":
         return False
     return -(-(query.start_ns or 0) // NS_PER_DAY) < time_ns() // NS_PER_DAY
 
@@ -116,7 +118,7 @@ def _may_be_merged(query: Query) -> bool:
 def _filter(query: Query) -> str:
     """Narrow to what a query asks for; traffic that was part of no experiment is left out."""
     what, fields = query.what, query.fields
-    if what == SEEN:
+    if what in _EDGES:
         what, fields = schema.LIGHT, _EDGE_FIELDS
     wanted = _is(what, fields)
     if query.experiment:
@@ -135,9 +137,9 @@ def _is(measurement: str, fields: Sequence[str]) -> str:
 
 def _found(query: Query) -> list[str]:
     """Say what is found in what is left by the filter."""
-    if query.what == SEEN:
+    if query.what in _EDGES:
         group, kept = (*SEEN_TAGS, "_field"), (*SEEN_TAGS, "_time")
-        return [f"{_grouped(group)} |> {edge}(){_kept(kept)}" for edge in ("first", "last")]
+        return [f"{_grouped(group)} |> {edge}(){_kept(kept)}" for edge in _EDGES[query.what]]
     return [" |> first()" if query.what == PHASES else _summed(query)]
 
 
@@ -180,10 +182,10 @@ def _group(query: Query, key: tuple[str, ...]) -> Group:
 
 
 def _seen(_: Query, answers: Sequence[list[Table]]) -> tuple[Seen, ...]:
-    """Read the first and the last window of each variant."""
+    """Read the first and the last window of each variant, or the last alone."""
     if not answers:
         return ()
-    first_ns, last_ns = _edge(answers[0], min), _edge(answers[1], max)
+    first_ns, last_ns = _edge(answers[0], min), _edge(answers[-1], max)
     return tuple(
         # One may have come between the two, which InfluxDB finds side by side.
         Seen(experiment, phase, variant, task_type, since_ns, last_ns.get(tags, since_ns))
@@ -225,4 +227,4 @@ def _ns(time: str) -> int:
 
 
 _READERS: dict[str, Callable[[Query, Sequence[list[Table]]], tuple[Phase | Seen | Totals, ...]]]
-_READERS = {SEEN: _seen, PHASES: _phases}
+_READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}

@@ -16,7 +16,15 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from openfeature_triton.dashboard import adding
-from openfeature_triton.dashboard.store import LATENCIES, PHASES, STEP_NS, Query, Store
+from openfeature_triton.dashboard.store import (
+    LAST_SEEN,
+    LATENCIES,
+    PHASES,
+    SEEN,
+    STEP_NS,
+    Query,
+    Store,
+)
 
 CLOSED_S = 600.0
 """For how long a day is remembered that ended two hours ago: it may well be merged by then."""
@@ -25,10 +33,10 @@ RECENT_S = 60.0
 """For how long the days after it are remembered, up to the last whole hour."""
 
 FRESH_S = 10.0
-"""For how long the rest is, as often as recorders write; latencies and phases for `RECENT_S`.
+"""For how long the rest is, as often as recorders write; for `RECENT_S` what hardly changes.
 
-A histogram has a hundred times the fields, and a quantile of days moves little in a minute. What is
-in force now, the flag file says.
+That is a quantile of days, and a histogram has a hundred times the fields; phases, as the flag file
+says what is in force; and when a variant was first seen.
 """
 
 MAX_KEPT = 200_000
@@ -105,7 +113,11 @@ class RememberingStore:
             return [(query, RECENT_S)]
         fresh_s = RECENT_S if query.what == LATENCIES else FRESH_S
         found = stretches(self._clock(), query.start_ns, query.end_ns, fresh_s)
-        return [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
+        parts = [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
+        if query.what == SEEN and parts and parts[-1][1] == FRESH_S:
+            fresh, _ = parts.pop()
+            parts += [(fresh, RECENT_S), (replace(fresh, what=LAST_SEEN), FRESH_S)]
+        return parts
 
     def _found(self, parts: Sequence[tuple[Query, float]]) -> list[tuple[Any, ...]]:
         """Whoever asks for what is being read waits for that."""

@@ -36,6 +36,7 @@ class Server:
     def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
         address = _allowed(app, host, port)
         self._intake: Intake | None = app.extensions.get("intake")
+        load_templates(app)
         listening = _listen(address, port)
         shown = f"[{address}]" if ":" in address else address
         self.url = f"http://{shown}:{listening.getsockname()[1]}/"
@@ -84,6 +85,12 @@ def serve(app: Flask, host: str = "127.0.0.1", port: int = 8080) -> None:
         server.run()
     finally:
         server.close()
+
+
+def load_templates(app: Flask) -> None:
+    """Compile the templates, which takes longer than a page: no page waits for it."""
+    for name in app.jinja_env.list_templates():
+        app.jinja_env.get_template(name)
 
 
 def _allowed(app: Flask, host: str, port: int) -> str:

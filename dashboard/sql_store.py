@@ -15,6 +15,7 @@ from openfeature_triton.dashboard.day_spans import Span, day_spans
 from openfeature_triton.dashboard.rows import group, totals
 from openfeature_triton.dashboard.store import (
     EVALUATIONS,
+    LAST_SEEN,
     PHASES,
     SEEN,
     SEEN_TAGS,
@@ -157,7 +158,9 @@ def _sums(query: Query, span: Span) -> Select[Any]:
 
 def _which(query: Query) -> list[ColumnElement[bool]]:
     """Narrow series to those asked for; traffic that was part of no experiment is left out."""
-    which = [series.c.measurement == (schema.LIGHT if query.what == SEEN else query.what)]
+    which = [
+        series.c.measurement == (schema.LIGHT if query.what in (SEEN, LAST_SEEN) else query.what)
+    ]
     if query.experiment is not None:
         which.append(series.c.experiment == query.experiment)
     elif query.what != EVALUATIONS:
@@ -193,4 +196,4 @@ def _phases(connection: Connection, query: Query) -> tuple[Phase, ...]:
 
 
 _READERS: dict[str, Callable[[Connection, Query], tuple[Phase | Seen | Totals, ...]]]
-_READERS = {SEEN: _seen, PHASES: _phases}
+_READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}

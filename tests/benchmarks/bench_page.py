@@ -35,6 +35,7 @@ from sqlalchemy import create_engine, text
 from openfeature_triton.dashboard import DashboardSettings, SqlStore, create_app
 from openfeature_triton.dashboard.influx_store import InfluxStore
 from openfeature_triton.dashboard.remembering import FRESH_S, RememberingStore
+from openfeature_triton.dashboard.serve import load_templates
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.hooks import InfluxSettings, Point, SqlSink, influx_days, sql_days
 from openfeature_triton.hooks.histogram import bin_of
@@ -76,7 +77,9 @@ def measure(make_store: Callable[[], Store]) -> None:
     def new_client() -> FlaskClient:
         store = RememberingStore(make_store(), lambda: END, lambda: now_s[0])
         settings = DashboardSettings(flags="none.json", access="none", spool="none")
-        return create_app(settings, store=store, clock=lambda: END).test_client()
+        app = create_app(settings, store=store, clock=lambda: END)
+        load_templates(app)  # as a server does before it listens
+        return app.test_client()
 
     new_client().get("/experiments/big")  # loads what a process loads but once
     cold_ms = [time_ms(new_client(), "/experiments/big") for _ in range(RUNS)]
