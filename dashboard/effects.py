@@ -107,7 +107,7 @@ def comparisons(
 def row(metric: MetricResult, table: Table) -> Row:
     """Give one metric's row."""
     is_primary, guard = metric.metric == table.primary, table.guards.get(metric.metric)
-    if _holds_0(metric) and not is_primary:
+    if holds_0(metric) and not is_primary:
         metric = replace(metric, state=UNDECIDED)
     state = UNDECIDED if table.is_broken else metric.state
     has_direction = is_primary or guard is not None or metric.metric in _NAMES
@@ -129,7 +129,7 @@ def row(metric: MetricResult, table: Table) -> Row:
     )
 
 
-def _holds_0(metric: MetricResult) -> bool:
+def holds_0(metric: MetricResult) -> bool:
     """Say whether the interval that is shown holds 0, as it may where the difference's does not."""
     low, high = metric.effect.relative_low, metric.effect.relative_high
     return low is not None and high is not None and low <= 0 <= high

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from openfeature_triton.dashboard.bars import scale_of
 from openfeature_triton.dashboard.developments import LanguageEffect
-from openfeature_triton.dashboard.effects import Row, Table, row
+from openfeature_triton.dashboard.effects import Row, Table, holds_0, row
 from openfeature_triton.dashboard.statistics.always_valid import ALPHA
 from openfeature_triton.dashboard.statistics.verdict import UNDECIDED
 
@@ -28,7 +28,7 @@ def forest(
     scale = scale_of(each.result.effect for each in effects)
     rows = []
     for each in effects:
-        is_sure = each.p_value <= ALPHA
+        is_sure = each.p_value <= ALPHA and not holds_0(each.result)
         result = each.result if is_sure else replace(each.result, state=UNDECIDED)
         table = Table(result.metric, scale, is_broken=is_broken)
         rows.append(ForestRow(each.language, each.variant, row(result, table)))

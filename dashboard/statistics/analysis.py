@@ -15,6 +15,7 @@ from openfeature_triton.dashboard.statistics.pairs import Pair, compared_metrics
 from openfeature_triton.dashboard.statistics.planner import days_left
 from openfeature_triton.dashboard.statistics.results import (
     Analysis,
+    Effect,
     MetricResult,
     VariantResult,
 )
@@ -117,6 +118,7 @@ def _variant(
         planned_requests=plan.planned_requests,
         days_left=progress.days_left,
         is_running=plan.is_running,
+        is_shown_now=not _holds_0(effect),
     )
     return VariantResult(
         variant=variant,
@@ -128,6 +130,10 @@ def _variant(
         verdict=verdict.judge(found),
         steps=steps(pair),
     )
+
+
+def _holds_0(effect: Effect) -> bool:
+    return effect.low is not None and effect.high is not None and effect.low <= 0 <= effect.high
 
 
 def _size(result: VariantResult) -> float:

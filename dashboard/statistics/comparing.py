@@ -12,6 +12,7 @@ import numpy as np
 
 from openfeature_triton.dashboard.statistics import fixed_horizon
 from openfeature_triton.dashboard.statistics.always_valid import (
+    Floats,
     half_width,
     log_evidence,
     running_p,
@@ -46,13 +47,21 @@ def compare(pair: Pair, metric: str) -> MetricResult:
     tau = scale(pair.sums, plan, metric)
     log_e = np.where(found.is_enough, log_evidence(np.nan_to_num(found.effect), found.se, tau), 0.0)
     p_value = float(running_p(log_e)[-1])
-    state = UNDECIDED
-    if p_value <= plan.alpha and math.isfinite(found.effect[-1]):
-        improved = (found.effect[-1] < 0) == plan.improves_downwards(metric)
-        state = BETTER if improved else WORSE
+    shown = _direction(found.effect, log_e) if p_value <= plan.alpha else 0
+    improved = (shown < 0) == plan.improves_downwards(metric)
+    state = UNDECIDED if shown == 0 else BETTER if improved else WORSE
     control, treatment = (value(pair.sums, metric, each) for each in pair.names)
     effect = _effect(pair, metric, tau, control)
     return MetricResult(metric, control, treatment, effect, p_value, state)
+
+
+def _direction(effect: Floats, log_e: Floats) -> int:
+    """Give −1 or 1, as the evidence was at its height; 0 where the effect has turned since.
+
+    A treatment that was shown to be worse, and has been mended, is not shown to be better.
+    """
+    then, now = float(effect[np.argmax(log_e)]), float(effect[-1])
+    return 0 if not then * now > 0 else 1 if now > 0 else -1
 
 
 def compare_all(pair: Pair) -> tuple[MetricResult, ...]:

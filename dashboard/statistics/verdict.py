@@ -48,7 +48,8 @@ class Evidence:
     `effect` is the effect in words ("Treatment fails 1.8 points less often than control (95 %
     interval 0.9 to 2.7)"), `primary` one of better, worse, undecided; `events` the expected number
     of the rarer event in the smaller arm, and `event` what that is; `buckets`, where the unit is
-    the user, how many equally busy buckets of users that arm is worth.
+    the user, how many equally busy buckets of users that arm is worth. `is_shown_now` says whether
+    the interval holds no 0 at present: one of an earlier look may have shown the effect.
     """
 
     variant: str
@@ -62,6 +63,7 @@ class Evidence:
     days_left: float | None
     buckets: float | None = None
     is_running: bool = True
+    is_shown_now: bool = True
 
 
 def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: float) -> Verdict:
@@ -82,7 +84,8 @@ def judge(found: Evidence) -> Verdict:
     if harmed:
         return Verdict(STOP, f"{_harm(found.variant, harmed[0])}: stop it.", found.variant)
     if found.primary == WORSE:
-        return Verdict(STOP, f"{found.effect}: stop it.", found.variant)
+        shown = "" if found.is_shown_now else ", as an earlier look showed"
+        return Verdict(STOP, f"{found.effect}{shown}: stop it.", found.variant)
     if found.events < ENOUGH_EVENTS or _has_few_users(found):
         return Verdict(COLLECTING, _too_few(found), found.variant)
     if found.primary == BETTER:
@@ -108,6 +111,9 @@ def overall(verdicts: Sequence[Verdict], sizes: Sequence[float]) -> Verdict:
 
 
 def _better(found: Evidence) -> Verdict:
+    if not found.is_shown_now:
+        reason = f"{found.effect}, which an earlier look showed and this one does not: review it."
+        return Verdict(REVIEW, reason, found.variant)
     open_ones = [in_words(g.guardrail.metric) for g in found.guardrails if g.state != SAFE]
     if open_ones:
         guardrails = "guardrail" if len(open_ones) == 1 else "guardrails"
@@ -149,11 +155,16 @@ def _too_few(found: Evidence) -> str:
 def _harm(variant: str, result: GuardrailResult) -> str:
     """A share of successes is judged by the errors, and so it is said."""
     metric = "error_rate" if result.guardrail.metric in RATES else result.guardrail.metric
-    word = "higher" if metric in LOWER_IS_BETTER else "worse"
-    size = "" if result.ratio is None else f"{percent(result.ratio - 1)} "
+    more, less = ("higher", "lower") if metric in LOWER_IS_BETTER else ("worse", "better")
+    name, allowed = f"{capital(variant)}'s {in_words(metric)}", short(result.guardrail.margin)
+    if result.ratio is None:
+        return f"{name} is {more} than control's, and the guardrail allows {allowed}"
+    size = f"{percent(abs(result.ratio - 1))} {more if result.ratio >= 1 else less}"
+    if result.ratio > 1 + result.guardrail.margin:
+        return f"{name} is {size} than control's, and the guardrail allows {allowed}"
     return (
-        f"{capital(variant)}'s {in_words(metric)} is {size}{word} than control's, "
-        f"and the guardrail allows {short(result.guardrail.margin)}"
+        f"{name} is {size} than control's, but an earlier look showed more than the {allowed} "
+        f"{more} that the guardrail allows"
     )
 
 

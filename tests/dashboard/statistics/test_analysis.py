@@ -71,6 +71,26 @@ def test_a_broken_split_names_no_winner() -> None:
     assert "ship" not in json.dumps(analysis.to_dict()["verdict"]).lower()
 
 
+def test_what_was_shown_of_a_treatment_that_turned_is_not_turned_with_it() -> None:
+    """Shown to be worse, then mended: it is not better; better, then fading: it is reviewed."""
+    worse = [counted("control", 2000, 40), counted("treatment", 2000, 200)]
+    mended = [counted(v, 40_000, n, index=1) for v, n in (("control", 2000), ("treatment", 1800))]
+    analysis = summarize([*worse, *mended], plan())
+    assert analysis.variants[0].p_value < 0.05
+    assert (analysis.variants[0].primary.effect.value or 0) > 0
+    assert analysis.variants[0].primary.state == "undecided"
+    assert analysis.verdict.kind == "End, no effect"
+    better = [counted("control", 2000, 200), counted("treatment", 2000, 60)]
+    fading = [counted(v, 40_000, n, index=1) for v, n in (("control", 2000), ("treatment", 2060))]
+    found = summarize([*better, *fading], plan()).verdict
+    assert found.kind == "Review"
+    assert "an earlier look showed and this one does not: review it." in found.reason
+    stopped = [counted(v, 40_000, n, index=1) for v, n in (("control", 2000), ("treatment", 1900))]
+    found = summarize([*worse, *stopped], plan()).verdict
+    assert found.kind == "Stop"
+    assert "as an earlier look showed: stop it." in found.reason
+
+
 def test_a_worse_variant_is_stopped() -> None:
     """The primary metric is worse, and known to be."""
     found = verdict(counted("control", 20_000, 500), counted("treatment", 20_000, 900))
@@ -100,6 +120,18 @@ def test_a_harmed_guardrail_stops_a_better_variant() -> None:
     assert found.reason == (
         "Treatment's error rate is 100.0 % higher than control's, "
         "and the guardrail allows 10 %: stop it."
+    )
+
+
+def test_a_guardrail_that_was_harmed_says_so_when_it_is_not_any_more() -> None:
+    """What was shown stays shown, and the sentence does not contradict its number."""
+    slices = [counted("control", 4000, 100), counted("treatment", 4000, 300)]
+    slices += [counted(v, 40_000, n, index=1) for v, n in (("control", 2000), ("treatment", 1840))]
+    guarded = parse_guardrails("error_rate:10%")
+    found = summarize(slices, plan(primary_metric="latency", guardrails=guarded)).verdict
+    assert found.reason == (
+        "Treatment's error rate is 1.9 % higher than control's, but an earlier look showed more "
+        "than the 10 % higher that the guardrail allows: stop it."
     )
 
 
