@@ -24,6 +24,17 @@ class ExportError(DashboardError):
     """The experiment can't be exported, or the file can't be written."""
 
 
+class UnknownError(ExportError):
+    """There is no such experiment, or it has no such phase."""
+
+    def __init__(self, key: str, chosen: Chosen) -> None:
+        if chosen.phase:
+            what = f"no experiment {key!r} with a phase {chosen.phase!r}; its page names its phases"
+        else:
+            what = f"no experiment {key!r}; the dashboard's list names them all"
+        super().__init__(f"there is {what}")
+
+
 def as_html(app: Flask, pages: Pages, key: str, chosen: Chosen = ALL) -> str:
     """Give the page with its style, its script and its plots inside.
 
@@ -33,14 +44,13 @@ def as_html(app: Flask, pages: Pages, key: str, chosen: Chosen = ALL) -> str:
         key: the experiment.
         chosen: the part of it that is shown.
 
-    ExportError for an unknown experiment. The file's own policy lets run only what it holds.
+    UnknownError for an unknown experiment or phase. The file's own policy lets run only what it
+    holds.
     """
     with app.test_request_context("/"):
         values = pages.experiment_values(key, chosen)
         if values is None:
-            raise ExportError(
-                f"there is no experiment {key!r}; the dashboard's list names them all"
-            )
+            raise UnknownError(key, chosen)
         styles, scripts = _inline(app, has_plots=bool(values["plots"]))
         policy = "; ".join(
             (

@@ -88,7 +88,7 @@ def _make(
     from datetime import datetime, timezone
 
     from openfeature_triton.dashboard.app import create_app
-    from openfeature_triton.dashboard.export import ExportError, as_html
+    from openfeature_triton.dashboard.export import ExportError, UnknownError, as_html
     from openfeature_triton.dashboard.json_form import as_json
     from openfeature_triton.dashboard.open_store import influx_url, open_store
     from openfeature_triton.dashboard.pages import Pages
@@ -102,8 +102,10 @@ def _make(
             return as_html(create_app(settings, store=store), pages, key, chosen)
         report = pages.report(key, chosen)
         if report is None:
+            raise UnknownError(key, chosen)
+        if kind == "csv" and chosen.phase:
             raise ExportError(
-                f"there is no experiment {key!r}; the dashboard's list names them all"
+                "a csv knows no phases; take --format json, or days by --start, --end"
             )
         if kind == "csv":
             return as_csv(

@@ -149,12 +149,18 @@ def test_a_part_can_be_exported(watched: World) -> None:
             command, cwd=watched.folder, capture_output=True, text=True, timeout=120, check=False
         )
 
+    phase = watched.client().get("/api/experiments/e").get_json()["phases"][0]["phase"]
     days = ("--start", "2026-11-22", "--end", "2026-11-23")
     assert json.loads(export(*days, "--json").stdout)["whole"]["requests"] == 1600
     assert export(*days, "--format", "csv").stdout.count("\n") == 5
-    refused = export("--start", "yesterday", "-o", "report.html")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: start: 'yesterday' is no day")
+    for arguments, reason in (
+        (("--start", "yesterday"), "start: 'yesterday' is no day"),
+        (("--phase", "none"), "there is no experiment 'e' with a phase 'none'"),
+        (("--phase", phase, "--format", "csv"), "a csv knows no phases"),
+    ):
+        refused = export(*arguments, "-o", "report.html")
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"error: {reason}")
     assert not (watched.folder / "report.html").exists()
 
 
