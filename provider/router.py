@@ -21,6 +21,7 @@ from openfeature_triton.provider.tally import Tally
 from openfeature_triton.provider.triton_provider import TritonProvider
 
 _MOST_KNOWN = 4096
+_LONGEST_TAG = 100  # the language comes from outside and is remembered; no tag is as long
 
 
 class _Assigned(NamedTuple):
@@ -74,8 +75,8 @@ class Router:
     ) -> Placed:
         """Find where a request goes; never raises."""
         try:
-            text = language if isinstance(language, str) else ""  # what is no text is none
-            kind = kind_of(task_type, text, service_id)
+            tag = language[:_LONGEST_TAG] if isinstance(language, str) else ""
+            kind = kind_of(task_type, tag, service_id)
             placed = self._place(kind, targeting_key, attributes)
         except Exception:  # noqa: BLE001 - the edge that must never fail a request
             self._tally.trouble("an experiment could not be evaluated; own service used")
@@ -156,7 +157,7 @@ class Router:
         placement = self._variant_placement(kind, found, service)
         known = _Assigned(found, service, hooks, listeners, refusal, placement)
         if len(self._assigned) >= _MOST_KNOWN:
-            self._assigned.clear()  # the language comes from outside, and documents change
+            self._assigned.clear()  # documents change
         self._assigned[kind, id(found)] = known
         return known
 
@@ -218,7 +219,7 @@ class Router:
         if known is None or known.route.service is not service:
             known = place(_home_route(kind, service, reason))
             if len(self._at_home) >= _MOST_KNOWN:
-                self._at_home.clear()  # the language comes from outside
+                self._at_home.clear()
             self._at_home[key] = known
         return known
 

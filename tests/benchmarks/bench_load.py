@@ -130,10 +130,11 @@ def _measured(name: str, load: Callable[[], int]) -> int:
     done.set()
     sampling.join()
     fifth = max(len(samples_mib) // 5, 1)
-    second, last = samples_mib[fifth : 2 * fifth], samples_mib[-fifth:]
+    fifths = [samples_mib[start : start + fifth] for start in range(0, 5 * fifth, fifth)]
+    memory = ", ".join(f"{min(each):.0f} to {max(each):.0f}" for each in fifths if each)
     print(
         f"{name:<10} {requests:>10,} requests in {took_s:.0f} s, {requests / took_s:,.0f}/s; "
-        f"memory {max(second):.0f} MiB at most in the second fifth, {max(last):.0f} MiB in the last"
+        f"memory in each fifth of the time: {memory} MiB"
     )
     return requests
 

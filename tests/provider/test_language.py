@@ -100,6 +100,16 @@ def test_other_languages_still_do_not_match(
         assert route.reason is RouteReason.NO_MATCH
 
 
+def test_what_is_too_long_for_a_tag_is_not_kept(
+    connect: Callable[..., Experiments], tmp_path: Path
+) -> None:
+    """A language comes from outside, and the way of each is remembered."""
+    experiments = connect(write_flags(tmp_path / "flags.json", one=NAMES_HI))
+    route = experiments.route("asr", language="hi " * 10_000, targeting_key="r", service_id=OWN)
+    assert route.reason is RouteReason.NO_MATCH
+    assert len(route.language) <= 100
+
+
 def test_an_operator_may_name_the_region_or_the_primary_subtag(
     connect: Callable[..., Experiments], tmp_path: Path
 ) -> None:
