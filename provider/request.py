@@ -21,14 +21,7 @@ NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
 class Asked(TypedDict, total=False):
-    """What a service says of a request beside its task type.
-
-    `service_id`: the caller's own service, where the request goes if no experiment takes it.
-    `language`: a BCP 47 tag. Targeting sees its canonical form as `language` and its first subtag
-    as `language_primary`; a flag that names `hi` takes `hi-IN` as well.
-    `targeting_key`: the unit that is randomised, a request id or a user id.
-    `attributes`: what else the flag's targeting may look at.
-    """
+    """What a service says of a request beside its task type; see `Experiments.route`."""
 
     service_id: Required[str]
     language: str

@@ -62,7 +62,7 @@ class Router:
         self._breakers = breakers
         self._tally = tally
         self._announcer = Announcer(client, tally)
-        self._assigned: dict[tuple[Kind, int], _Assigned] = {}
+        self._assigned: dict[tuple[Kind, int, int], _Assigned] = {}
         self._at_home: dict[tuple[Kind, str], Placement] = {}
 
     def place(
@@ -130,7 +130,7 @@ class Router:
         if hooks is None:
             heard = self._announcer.by_sdk(provider, of_provider, found, service, context)
             return self._heard(provider, kind, found, service, heard)
-        known = self._assigned.get((kind, id(found)))
+        known = self._assigned.get((kind, id(found), len(hooks)))  # telemetry's comes and goes
         if (
             known is None
             or known.assignment is not found
@@ -158,7 +158,7 @@ class Router:
         known = _Assigned(found, service, hooks, listeners, refusal, placement)
         if len(self._assigned) >= _MOST_KNOWN:
             self._assigned.clear()  # documents change
-        self._assigned[kind, id(found)] = known
+        self._assigned[kind, id(found), len(hooks)] = known
         return known
 
     def _heard(

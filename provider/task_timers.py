@@ -25,7 +25,7 @@ class TaskTimer(Timer):
         super().__init__(deadline, running)
         task: Any = asyncio.current_task()
         self._task = task
-        self._before = task.cancelling() if _COUNTS else 0
+        self._before = task.cancelling() if _COUNTS and task is not None else 0
         self._expired = False
 
     def stop(self) -> None:
@@ -35,8 +35,9 @@ class TaskTimer(Timer):
             self._take_back()
 
     def _cut_off(self) -> None:
-        self._expired = True
-        self._task.cancel()
+        if self._task is not None:  # a coroutine that another framework runs can't be cut off
+            self._expired = True
+            self._task.cancel()
 
     def raised(self, error: BaseException | None) -> bool:
         """Whether this timer cancelled the task, and nobody else did; takes the cancelling back."""
