@@ -30,5 +30,10 @@ def with_breaths(items: Iterable[T]) -> Iterator[T]:
 def breathe_if_due() -> None:
     """Let other threads run, if this one has worked for a millisecond since it last did."""
     if time.perf_counter() - getattr(_last, "breath_s", 0.0) >= _WORK_S:
-        time.sleep(_BREATH_S)
+        breathe()
         _last.breath_s = time.perf_counter()
+
+
+def breathe() -> None:
+    """Let other threads run."""
+    time.sleep(_BREATH_S)

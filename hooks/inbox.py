@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from openfeature_triton.hooks.breath import breathe
 from openfeature_triton.hooks.series import MAX_TAG_LENGTH
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ BASE_ROOM = 512
 """What each queue takes without asking; more is granted in parts, out of one budget."""
 
 GRANT = 16_384
+_SMALL_GRANT = 1024
+
+_CROWDED = 8
+"""Which part of what may wait is a good part of it."""
 
 
 class Queue(Protocol[T]):
@@ -126,7 +131,7 @@ class Inbox(Generic[K, T]):
     @property
     def is_crowded(self) -> bool:
         """Whether a good part of what may wait does."""
-        return self.pending > self._max_pending // 8
+        return self.pending > self._max_pending // _CROWDED
 
     @property
     def collapsed(self) -> int:
@@ -156,11 +161,19 @@ class Inbox(Generic[K, T]):
         return self.queues.setdefault(own, entry.queue)
 
     def grant(self, queue: Queue[T]) -> bool:
-        """Let a full queue grow if the budget allows."""
+        """Let a full queue grow if the budget allows; where little is left of it, by little.
+
+        The caller then lets others run for once. Who never waits, as an event loop that always has
+        work, would keep the thread that drains from the interpreter: that thread asks for it only
+        after 5 ms in which nobody let go of it, and a loop lets go at each turn, for too short.
+        """
         granted = sum(entry.queue.room - BASE_ROOM for entry in (*self._entries, *self._fresh))
         if granted >= self._max_pending:
             return False
-        queue.room += min(GRANT, self._max_pending - granted)
+        is_crowded = granted > self._max_pending // _CROWDED
+        if is_crowded:
+            breathe()
+        queue.room += min(_SMALL_GRANT if is_crowded else GRANT, self._max_pending - granted)
         return True
 
     def drain(self, most: int) -> Iterator[tuple[K, Sequence[T]]]:

@@ -1,7 +1,8 @@
 """Intake: the calls on the request's path. What happened is left in an inbox, and that is all.
 
-The caller pays for one append to a queue: no lock, no formatting, no I/O. Nothing that a caller
-hands over can raise here; what can't be counted is refused, and counted by reason.
+The caller pays for one append to a queue: no lock, no formatting, no I/O; where a good part of
+what may wait does, one call in a thousand lets others run. Nothing that a caller hands over can
+raise here; what can't be counted is refused, and counted by reason.
 """
 
 from __future__ import annotations

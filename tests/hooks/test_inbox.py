@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from openfeature_triton.hooks.inbox import BASE_ROOM, Inbox, Things, new_floats
+from itertools import pairwise
+
+import pytest
+
+from openfeature_triton.hooks import inbox as inbox_module
+from openfeature_triton.hooks.inbox import BASE_ROOM, GRANT, Inbox, Things, new_floats
 from openfeature_triton.hooks.series import OTHER, Evaluation, fit_evaluation
 
 
@@ -76,6 +81,21 @@ def test_a_queue_grows_within_one_budget() -> None:
     assert not inbox.grant(inbox.open(key("b")))
     assert list(inbox.drain(10)) == []
     assert inbox.grant(inbox.open(key("b")))
+
+
+def test_callers_let_others_run_where_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event loop that always has work would keep who drains from the interpreter."""
+    breaths: list[int] = []
+    inbox = small_inbox(max_pending=8 * GRANT)
+    queue = inbox.open(key("a"))
+    monkeypatch.setattr(inbox_module, "breathe", lambda: breaths.append(queue.room))
+    while inbox.grant(queue):
+        pass
+    assert breaths[0] == BASE_ROOM + 2 * GRANT
+    assert [later - sooner for sooner, later in pairwise(breaths)] == [1024] * (6 * 16 - 1)
+    assert list(inbox.drain(10)) == []
+    assert inbox.grant(queue)
+    assert len(breaths) == 6 * 16
 
 
 def test_idle_keys_make_room_for_new_ones() -> None:
