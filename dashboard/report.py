@@ -95,11 +95,14 @@ def report(
         processes: the recording processes that can be seen from here.
     """
     known = read_known(store, flags, key, chosen, now)
-    lines = known.phase_lines()
-    if not known.is_something or chosen.phase not in ("", *(each.phase for each in lines)):
+    phases = {each.phase for each in known.phase_lines()}
+    if not known.is_something or (chosen.phase and chosen.phase not in phases):
         return None
-    analysis = known.analyse(now)
-    part = known.part(chosen)
+    return _report(known, chosen, processes, now)
+
+
+def _report(known: Known, chosen: Chosen, processes: Sequence[Process], now: datetime) -> Report:
+    part, analysis = known.part(chosen), known.analyse(now)
     line = line_of(known.definition, known.traffic(), known.phases, now)
     variants = by_variant(part.definition, part.by_day)
     numbers = {variant: summary.numbers(each) for variant, each in variants.items()}
@@ -118,7 +121,7 @@ def report(
         languages=by_slice(part.definition, part.by_language, lambda each: each.language),
         days=by_slice(part.definition, part.by_day, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in numbers.values() for m in each.metrics)),
-        phases=lines,
+        phases=known.phase_lines(),
         curves=latency_curves(variants),
         looks={} if shown is None else looks(shown, known.first_ns, now),
         exposed=exposed(part.plan, part.slices, known.first_ns, now),

@@ -48,6 +48,7 @@ class _Axes(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """How long they are."""
         return len(self.times), len(self.phases), len(self.variants)
 
     def places(self, slices: Iterable[Slice]) -> list[tuple[int, int, int]]:
