@@ -29,6 +29,9 @@ from openfeature_triton.hooks.errors import StoreError
 from openfeature_triton.hooks.recorder import Recorder
 from openfeature_triton.hooks.settings import RecorderSettings
 
+_TITLES = {400: "This can’t be shown", 404: "There is no such page"}
+"""What a person is told in place of HTTP's own names."""
+
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -148,4 +151,4 @@ def _say_unreadable(error: StoreError) -> ResponseReturnValue:
 def _explain(code: int, title: str, text: str) -> ResponseReturnValue:
     if request.path.startswith("/api/"):
         return jsonify({"error": title, "detail": text}), code
-    return render_template("error.html", title=title, text=text), code
+    return render_template("error.html", title=_TITLES.get(code, title), text=text), code

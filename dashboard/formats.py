@@ -47,12 +47,10 @@ def number(value: float | None, decimals: int = 0) -> str:
     return NOTHING if value is None else f"{value:,.{decimals}f}"
 
 
-def signed(value: float) -> str:
-    """1.2345 → +1.23, -0.00012345 → −0.000123: three digits, and nothing for what is next to 0."""
-    if abs(value) < 1e-6:
-        return "0"
-    text = f"{abs(value):,.{max(2 - math.floor(math.log10(abs(value))), 0)}f}"
-    return f"{'+' if value > 0 else '−'}{text}"
+def signed(value: float, places: int) -> str:
+    """1.234 → +1.23, -0.5 → −0.50; what rounds to 0 has no sign."""
+    text = f"{abs(value):,.{places}f}"
+    return text if not text.strip("0.") else f"{'+' if value > 0 else '−'}{text}"
 
 
 def minute(time: datetime | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from openfeature_triton.dashboard.developments import Look
 from openfeature_triton.dashboard.report import Report
 from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES
 
@@ -30,22 +31,17 @@ def _effect(report: Report) -> dict[str, Any] | None:
     is_share = metric in RATES or metric.startswith(LATENCY)
     scale, unit = (100.0, "points" if metric in RATES else "%") if is_share else (1.0, "")
     # No rate is another's by more than 100 points, however little is known.
-    least, most = (-1.0, 1.0) if metric in RATES else (-math.inf, math.inf)
-    lines = []
-    for variant, looks in report.looks.items():
-        if len(looks) < 2:
-            continue
-        kept = _thinned(looks)
-        lines.append(
-            {
-                "variant": variant,
-                "time": [_time(each.time) for each in kept],
-                "value": [_digits(each.value * scale) for each in kept],
-                "low": [_digits(max(each.low, least) * scale) for each in kept],
-                "high": [_digits(min(each.high, most) * scale) for each in kept],
-            }
-        )
-    return {"metric": metric, "unit": unit, "lines": lines} if lines else None
+    most = 1.0 if metric in RATES else math.inf
+    lines = [
+        _effect_line(variant, looks, scale, most)
+        for variant, looks in report.looks.items()
+        if len(looks) > 1
+    ]
+    if not lines:
+        return None
+    last = [looks[-1] for looks in report.looks.values() if looks]
+    places = _places(scale * (each.high - each.low) for each in last)
+    return {"metric": metric, "unit": unit, "places": places, "lines": lines}
 
 
 def _latency(report: Report) -> list[dict[str, Any]] | None:
@@ -77,6 +73,23 @@ def _exposures(report: Report) -> list[dict[str, Any]] | None:
             }
         )
     return lines or None
+
+
+def _effect_line(variant: str, looks: Sequence[Look], scale: float, most: float) -> dict[str, Any]:
+    kept = _thinned(looks)
+    return {
+        "variant": variant,
+        "time": [_time(each.time) for each in kept],
+        "value": [_digits(each.value * scale) for each in kept],
+        "low": [_digits(max(each.low, -most) * scale) for each in kept],
+        "high": [_digits(min(each.high, most) * scale) for each in kept],
+    }
+
+
+def _places(widths: Iterable[float]) -> int:
+    """Give how many decimals tell three digits of the narrowest interval as it is now."""
+    narrowest = min(widths)
+    return min(max(2 - math.floor(math.log10(narrowest)), 0), 9) if narrowest > 0 else 2
 
 
 def _thinned(points: Sequence[Any]) -> list[Any]:
