@@ -9,7 +9,7 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 from openfeature_triton.hooks import outcomes, schema
@@ -32,7 +32,12 @@ INTERNAL_ERROR = "internal_error"
 _MANY = 4096
 """How many things are drained at once where they are only counted."""
 
-_SERIES_AT_ONCE = 64
+_OUTCOMES_AT_ONCE = 200
+_SERIES_AT_ONCE = 32
+"""How many outcomes of which more is told are folded at once, and of how many series at most:
+what takes some tenths of a millisecond.
+"""
+
 _VERY_MANY = 32_768
 _MOST_AT_ONCE = 2**20
 _MOST_SERIES_AT_ONCE = 256
@@ -86,9 +91,9 @@ class Folding:
         self.rollups.turn_to(now_ns)
         self._fold_exposures()
         self._fold_evaluations()
-        for successes in _slices(self._inboxes.successes, many=_VERY_MANY):
+        for successes in _slices(self._inboxes.successes, outcomes.AT_ONCE, _VERY_MANY):
             self._fold_slice(successes, outcomes.fold_successes)
-        for others in _slices(self._inboxes.outcomes, many=math.inf):
+        for others in _slices(self._inboxes.outcomes, _OUTCOMES_AT_ONCE, math.inf):
             self._fold_slice(others, lambda given: outcomes.fold(given, self._units))
         self._fold_credits()
         self._fold_phases()
@@ -163,9 +168,9 @@ class Folding:
         tags = tuple(zip(key._fields, key, strict=True))
         self.rollups.add(measurement, tags, increments)
 
-    def points(self) -> list[Point]:
+    def points(self) -> Collection[Point]:
         """Give all that has to be written."""
-        return [*self.phases.values(), *with_breaths(self.rollups.changed()), *self.raw_points]
+        return _Unwritten(self.phases, self.rollups, self.raw_points)
 
     def settle(self) -> int:
         """Take note that what `points` gave is written; gives how many outcomes that was."""
@@ -176,11 +181,36 @@ class Folding:
     @property
     def is_settled(self) -> bool:
         """Whether all that was folded is written."""
-        return self.rollups.is_settled and not self.phases
+        return not (self.rollups.unsettled or self.phases)
 
     def note(self, error: Exception) -> None:
         """Keep the last error's words."""
         self.last_error = f"{type(error).__name__}: {error}"[:500]
+
+
+class _Unwritten(Collection[Point]):
+    """Points that are made each time that somebody goes through them, and none before it is due.
+
+    Thousands that live at once would let the interpreter look for garbage, all else waiting.
+    """
+
+    def __init__(
+        self, phases: Mapping[Tags, Point], rollups: Rollups, raw_points: Sequence[Point]
+    ) -> None:
+        self._phases = phases
+        self._rollups = rollups
+        self._raw_points = raw_points
+
+    def __len__(self) -> int:
+        return len(self._phases) + self._rollups.unsettled + len(self._raw_points)
+
+    def __iter__(self) -> Iterator[Point]:
+        yield from self._phases.values()
+        yield from with_breaths(self._rollups.changed())
+        yield from self._raw_points
+
+    def __contains__(self, point: object) -> bool:
+        return any(each == point for each in self)
 
 
 def _durations(given: Sequence[object]) -> Sequence[float]:
@@ -193,14 +223,16 @@ def _durations(given: Sequence[object]) -> Sequence[float]:
     return [value for value in checked if not isinstance(value, str) and value >= 0]
 
 
-def _slices(inbox: Inbox[Series, T], many: float) -> Iterator[list[tuple[Series, Sequence[T]]]]:
+def _slices(
+    inbox: Inbox[Series, T], few: int, many: float
+) -> Iterator[list[tuple[Series, Sequence[T]]]]:
     """Take out what waits in slices over several series, which numpy takes in one go.
 
-    Small slices with breaths between them, and from `many` on large ones. Where so much waits that
-    some may soon be dropped there is no breath: the interpreter is given away when others ask for
-    it, which they do after 5 ms.
+    Slices of `few` with breaths between them, and from `many` on large ones. Where so much waits
+    that some may soon be dropped there is no breath: the interpreter is given away when others ask
+    for it, which they do after 5 ms.
     """
-    is_crowded, size_most, series_most = inbox.is_crowded, outcomes.AT_ONCE, _SERIES_AT_ONCE
+    is_crowded, size_most, series_most = inbox.is_crowded, few, _SERIES_AT_ONCE
     if inbox.pending >= many:
         size_most, series_most = _MOST_AT_ONCE, _MOST_SERIES_AT_ONCE
     batches: list[tuple[Series, Sequence[T]]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from openfeature_triton.hooks.health import SUFFIX, forget_old, write_health
@@ -33,7 +33,7 @@ class ForwardingSink:
         self._stats: Callable[[], RecorderStats] | None = None
         self._begin()
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Collection[Point]) -> None:
         """Keep points until they are delivered; raises nothing of the disk's or the network's."""
         self._outbox.put(points)
         if self._sender.thread is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from openfeature_triton.hooks.sink import Point, Tags
 
@@ -19,7 +19,7 @@ class MemorySink:
         self.closed = False
         self.failure: Exception | None = None
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Collection[Point]) -> None:
         """Replace fields by their newer value."""
         if self.failure is not None:
             raise self.failure

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,7 +69,7 @@ class Outbox:
         """Whether all that waits is safe from the end of the process."""
         return not self._in_memory
 
-    def put(self, points: Sequence[Point]) -> None:
+    def put(self, points: Collection[Point]) -> None:
         """Keep points; in memory if the disk fails. Raises nothing of the disk's."""
         with self.lock:
             try:

@@ -36,10 +36,12 @@ class Totals:
         """How many outcomes the store has not heard of."""
         return int(self.fields.get(schema.REQUESTS, 0.0) - self.delivered_requests)
 
-    def settle(self) -> None:
-        """Take note that the store holds the totals as they are."""
+    def settle(self) -> int:
+        """Take note that the store holds the totals; gives how many outcomes are new to it."""
+        outcomes = self.undelivered_requests
         self.changed.clear()
         self.delivered_requests = self.fields.get(schema.REQUESTS, 0.0)
+        return outcomes
 
 
 class Rollups:
@@ -101,15 +103,13 @@ class Rollups:
                 yield Point(measurement, tags, time_ns, fields, totals.undelivered_requests)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all is delivered."""
-        return not any(totals.changed for totals in self._totals.values())
+    def unsettled(self) -> int:
+        """How many points have to be written."""
+        return sum(1 for totals in self._totals.values() if totals.changed)
 
     def settle(self) -> int:
         """Take note that all that was changed is delivered; gives how many outcomes that was."""
-        outcomes = sum(totals.undelivered_requests for totals in self._totals.values())
-        for totals in self._totals.values():
-            totals.settle()
+        outcomes = sum(totals.settle() for totals in self._totals.values())
         self._forget_settled()
         return outcomes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -61,8 +61,11 @@ class Delivery:
 class Sink(Protocol):
     """Takes points; `write` is called from one thread at a time, and may be called after a fork."""
 
-    def write(self, points: Sequence[Point]) -> None:
-        """Store all points or raise; whoever calls writes them again, so a repeat is no harm."""
+    def write(self, points: Collection[Point]) -> None:
+        """Store all points or raise; whoever calls writes them again, so a repeat is no harm.
+
+        They may be made anew each time that they are gone through.
+        """
 
     def close(self) -> None:
         """Let go of connections; never raises."""

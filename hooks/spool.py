@@ -15,7 +15,7 @@ import math
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -117,7 +117,7 @@ class Spool:
         """Make the file again with the next call: it was taken away."""
         self._file.is_made = False
 
-    def put(self, points: Sequence[Point]) -> None:
+    def put(self, points: Collection[Point]) -> None:
         """Keep points, newer fields in place of older ones; all or none."""
         self.put_rows(with_breaths(map(_row, points)))
 

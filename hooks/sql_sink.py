@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any
 
@@ -56,14 +56,14 @@ class SqlSink:
             self._engine.dispose()
             raise
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Collection[Point]) -> None:
         """Store all points or none; StoreError if none."""
         if self._pid != os.getpid():
             self._parents_engine = self._engine  # not ours to close
             self._use_new_engine()
         try:
             with store_errors(self._url):
-                self._write(points)
+                self._write(list(points))
         except Exception:
             self._is_prepared = False  # the file may be gone, and the next one has other ids
             raise
@@ -104,7 +104,7 @@ class SqlSink:
             connection.execute(_insert(connection, tables.about).on_conflict_do_nothing(), row)
         self._is_prepared = True
 
-    def _write(self, points: Sequence[Point]) -> None:
+    def _write(self, points: Collection[Point]) -> None:
         if not self._is_prepared:
             self._prepare()
         with self._engine.begin() as connection:
@@ -155,7 +155,7 @@ def _insert(connection: Connection, table: Table) -> Any:
 
 
 def _write_windows(
-    connection: Connection, points: Sequence[Point], ids: dict[_SeriesKey, int]
+    connection: Connection, points: Collection[Point], ids: dict[_SeriesKey, int]
 ) -> None:
     insert = _insert(connection, tables.windows)
     upsert = insert.on_conflict_do_update(
@@ -179,7 +179,7 @@ def _write_windows(
     reopen(connection, (point.time_ns for point in points if point.measurement != schema.PHASE))
 
 
-def _write_phases(connection: Connection, points: Sequence[Point]) -> None:
+def _write_phases(connection: Connection, points: Collection[Point]) -> None:
     """Keep the phases that are not there yet: a phase was first seen only once."""
     rows = [
         {"first_seen_ns": point.time_ns, **dict(point.tags), **point.fields}

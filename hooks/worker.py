@@ -140,7 +140,8 @@ class Worker:
         """Write what has changed; says whether all of it is delivered."""
         try:
             points = self.folding.points()
-            if not points:
+            number = len(points)
+            if not number:
                 return True
             with self._writing:
                 self._sink.write(points)
@@ -148,7 +149,7 @@ class Worker:
             self._keep(error)
             return False
         self.counts["delivered"] += self.folding.settle()
-        self.counts["points_delivered"] += len(points)
+        self.counts["points_delivered"] += number
         if self._forwarding is not None:
             self.folding.rollups.leave(self._forwarding.newest_dropped_ns())
         if self._in_trouble:
