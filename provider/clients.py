@@ -1,6 +1,7 @@
 """TritonClients: pooled tritonclient clients that carry their service's credential.
 
-HTTP clients belong to one thread, gRPC clients to all, asynchronous ones to one event loop.
+HTTP clients belong to one thread and call, gRPC clients to all, asynchronous ones to one event
+loop.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TritonClients:
-    """One client per service and thread (HTTP), process (gRPC) or event loop (both, asynchronous).
+    """One client per service and thread or call (HTTP), process (gRPC), event loop (asynchronous).
 
     Made when first asked for, and anew when the service's record has changed and in a forked
     child; those of ended threads and loops are closed.
