@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import chain
 from time import time_ns
+from typing import Any
 
 from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_spans
 from openfeature_triton.dashboard.rows import Group, group, totals
@@ -61,7 +62,7 @@ class InfluxStore:
         """Look whether the store can be read: StoreError if not."""
         self._api.query(f"from(bucket: {text(self._settings.bucket)}) |> range(start: -1s)")
 
-    def read(self, *queries: Query) -> tuple[tuple[Phase | Seen | Totals, ...], ...]:
+    def read(self, *queries: Query) -> tuple[tuple[Any, ...], ...]:
         """Give what each query asks for, in its order, all in one request."""
         merged = self._merged_days() if any(map(_may_be_merged, queries)) else ()
         scripts = [self._scripts(query, merged) for query in queries]
@@ -226,5 +227,5 @@ def _ns(time: str) -> int:
     return int((moment - _EPOCH).total_seconds()) * 10**9 + int(rest.ljust(9, "0") or 0)
 
 
-_READERS: dict[str, Callable[[Query, Sequence[list[Table]]], tuple[Phase | Seen | Totals, ...]]]
+_READERS: dict[str, Callable[[Query, Sequence[list[Table]]], tuple[Any, ...]]]
 _READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}

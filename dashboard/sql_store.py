@@ -73,7 +73,7 @@ class SqlStore:
         with self._reading():
             pass
 
-    def read(self, *queries: Query) -> tuple[tuple[Phase | Seen | Totals, ...], ...]:
+    def read(self, *queries: Query) -> tuple[tuple[Any, ...], ...]:
         """Give what each query asks for, in its order, on one connection."""
         with self._reading() as connection:
             return tuple(_READERS.get(each.what, _totals)(connection, each) for each in queries)
@@ -195,5 +195,5 @@ def _phases(connection: Connection, query: Query) -> tuple[Phase, ...]:
     return tuple(Phase(*row) for row in connection.execute(wanted))
 
 
-_READERS: dict[str, Callable[[Connection, Query], tuple[Phase | Seen | Totals, ...]]]
+_READERS: dict[str, Callable[[Connection, Query], tuple[Any, ...]]]
 _READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,11 @@ from openfeature_triton.dashboard.remembering import RememberingStore
 from openfeature_triton.dashboard.store import (
     CLUSTERS,
     COUNTS,
+    LAST_SEEN,
     LATENCIES,
     PHASES,
+    SEEN,
+    Query,
     Totals,
     read_evaluations,
     read_traffic,
@@ -126,6 +128,48 @@ def test_totals_by_hour_and_of_a_stretch_of_time(store: AnyStore) -> None:
         store.merge(NOW_NS)
 
 
+def test_first_and_last_are_of_all_series_of_a_variant(store: AnyStore) -> None:
+    """Whichever language they are of, in the stretch of time that is asked for."""
+    hours = {"hi": (2, 9), "ta": (5, 7)}
+    points = [light(at(0, h), 1, language=name) for name in hours for h in hours[name]]
+    store.write(NOW_NS, *points)
+    (seen,) = one(store.read, SEEN, "e")
+    assert (seen.first_ns, seen.last_ns) == (at(0, 2), at(0, 9))
+    (seen,) = one(store.read, SEEN, "e", start_ns=at(0, 3), end_ns=at(0, 9))
+    assert (seen.first_ns, seen.last_ns) == (at(0, 5), at(0, 7))
+    (last,) = one(store.read, LAST_SEEN, end_ns=at(0, 9))
+    assert (last.experiment, last.last_ns) == ("e", at(0, 7))
+
+
+def test_sums_are_kept_apart_by_what_is_asked_for(store: AnyStore) -> None:
+    """By some tags, or none; over all time; of all experiments; of some fields, in one read."""
+    points = [
+        light(at(day, 3), requests, experiment=key, variant=variant, language=language)
+        for day in (0, 2)
+        for key, variant, language, requests in (
+            *(("e", "v", "hi", 1), ("e", "v", "ta", 2), ("e", "w", "hi", 4)),
+            *(("f", "v", "hi", 8), ("", "v", "hi", 16)),
+        )
+    ]
+    store.write(NOW_NS, *points)
+    for _ in range(2):
+        by_variant, whole, every, nothing = store.read.read(
+            Query(COUNTS, "e", "all", by=("variant",), fields=("requests",)),
+            Query(COUNTS, "e", "all", by=()),
+            Query(COUNTS, step="all", by=("experiment", "task_type")),
+            Query(COUNTS, "g", "all"),
+        )
+        assert [(t.variant, t.language, dict(t.fields)) for t in by_variant] == [
+            *(("v", "", {"requests": 6.0}), ("w", "", {"requests": 8.0})),
+        ]
+        assert [each.fields["requests"] for each in whole] == [14.0]
+        assert [(t.experiment, t.task_type, t.start_ns, t.fields["requests"]) for t in every] == [
+            *(("e", "asr", 0, 14.0), ("f", "asr", 0, 16.0)),
+        ]
+        assert nothing == ()
+        store.merge(NOW_NS)
+
+
 def test_evaluations_and_phases(store: AnyStore) -> None:
     """How a flag was evaluated, and what its definition was when it first went live."""
     for start_ns in (at(0, 1), at(0, 2)):
@@ -222,21 +266,11 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
         postgres_store(request.getfixturevalue("postgres")),
         influx_store(request.getfixturevalue("influx"), tmp_path),
     ]
-    for store in stores:
-        drawn = random.Random(7)  # noqa: S311
-        for start_ns in (at(2, 3), at(1, 3), at(0, 3)):
-            recorder = store.recorder(start_ns)
-            for _ in range(400):
-                variant, language = drawn.choice("vw"), drawn.choice(["hi", "ta-IN", ""])
-                series = Series("e", "p", variant, variant, "asr", language)
-                recorder.expose(series)
-                recorder.evaluated("e", variant, "SPLIT", "", 1.0)
-                error = drawn.choice(["", "", "timeout"])
-                words = float(drawn.randrange(9))
-                latency_ms, user = drawn.lognormvariate(3, 1), f"user-{drawn.randrange(50)}"
-                metrics = {"output_words": words}
-                recorder.record(series, latency_ms, error, metrics, targeting_key=user)
-            assert recorder.close()
+    for start_ns in (at(2, 3), at(1, 3), at(0, 3)):
+        # The same points for all: two recorders may add up the same latencies in another order.
+        points = _points_of_users(start_ns)
+        for store in stores:
+            store.write(start_ns, *points)
     for _ in range(2):
         seen = [_read(store) for store in stores]
         assert seen[0] == seen[1] == seen[2]
@@ -249,6 +283,27 @@ def test_the_same_outcomes_give_the_same_numbers_in_all_stores(
             store.merge(NOW_NS)
     for store in stores:
         store.read.close()
+
+
+def _points_of_users(start_ns: int) -> list[Point]:
+    """What a process recorded of fifty users, in three languages, one of them not said."""
+    drawn = random.Random(start_ns)  # noqa: S311
+    sink = MemorySink()
+    recorder = Recorder(sink, RecorderSettings(on_sigterm=False), clock_ns=lambda: start_ns)
+    for _ in range(400):
+        variant, language = drawn.choice("vw"), drawn.choice(["hi", "ta-IN", ""])
+        series = Series("e", "p", variant, variant, "asr", language)
+        recorder.expose(series)
+        recorder.evaluated("e", variant, "SPLIT", "", 1.0)
+        latency_ms, user = drawn.lognormvariate(3, 1), f"user-{drawn.randrange(50)}"
+        error, words = drawn.choice(["", "", "timeout"]), float(drawn.randrange(9))
+        recorder.record(series, latency_ms, error, {"output_words": words}, targeting_key=user)
+    assert recorder.close()
+    return _written(sink)
+
+
+def _written(sink: MemorySink) -> list[Point]:
+    return [Point(*key, fields) for key, fields in sink.points.items()]
 
 
 def _of_part(totals: Totals, part: str) -> float:
@@ -312,7 +367,7 @@ def _points_of_some_days(unit: str) -> list[Point]:
             key = user if unit == "user" else None
             recorder.record(series, latency_ms, error, {"output_words": 3.0}, targeting_key=key)
         assert recorder.close()
-    return [Point(*key, fields) for key, fields in sink.points.items()]
+    return _written(sink)
 
 
 def _pages(store: AnyStore) -> list[str]:
@@ -333,13 +388,12 @@ def _rounded(page: str) -> str:
 
 
 def _read(store: AnyStore) -> tuple[Any, ...]:
-    """Everything but the times, which name writers that drew their offsets."""
+    """All there is to read."""
     read = store.read
-    traffic = [replace(each, first_ns=0, last_ns=0) for each in read_traffic(read)]
     return (
         one(read, COUNTS, "e"),
         one(read, LATENCIES, "e"),
         one(read, CLUSTERS, "e"),
-        traffic,
+        read_traffic(read),
         read_evaluations(read),
     )
