@@ -74,7 +74,7 @@ def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: floa
         BROKEN,
         f"The split is broken: {off} got {percent(counts[off] / total)} of {total:,} exposures "
         f"and should have got {percent(shares.get(off, 0.0))} ({p_in_words(p_value)}). "
-        "No number below can be trusted until the cause is found.",
+        "No number of this experiment can be trusted until the cause is found.",
     )
 
 
@@ -146,7 +146,8 @@ def _has_few_users(found: Evidence) -> bool:
 def _too_few(found: Evidence) -> str:
     start = f"There is too little data to compare {found.variant} with control:"
     if found.events < ENOUGH_EVENTS:
-        few = f"about {found.events:.0f} {found.event} can be expected in the smaller group so far"
+        many = f"about {found.events:.0f}" if found.events >= 0.5 else "hardly any"
+        few = f"{many} {found.event} can be expected in the smaller group so far"
         return f"{start} {few}, and {ENOUGH_EVENTS} are needed."
     users = f"the users of the smaller group count as {found.buckets:.0f} equally busy groups"
     return f"{start} {users}, and {ENOUGH_BUCKETS:.0f} are needed."

@@ -295,3 +295,11 @@ def test_recorded_phases_may_hold_anything(world: World) -> None:
         sink.write([Point("experiment_phase", tags, later_ns, fields)])
     sink.close()
     assert _page(world.client().get("/experiments/e")).row("Requests")[1:] == ["1"]
+
+
+def test_the_bar_names_the_page_one_is_on(world: World) -> None:
+    """Of the two pages it leads to; an experiment's is neither."""
+    world.record("e", [Outcome("old", 1.0)])
+    for path, here in (("/", ["/"]), ("/pipeline", ["/pipeline"]), ("/experiments/e", [])):
+        tags = _page(world.client().get(path)).tags
+        assert [a["href"] for _, a in tags if a.get("aria-current") == "page"] == here

@@ -142,6 +142,8 @@ def test_too_few_failures_are_no_evidence() -> None:
     assert "about 6 failures can be expected in the smaller group so far, and 20" in found.reason
     found = verdict(counted("control", 300, 297), counted("treatment", 300, 300))
     assert "about 2 successes can be expected" in found.reason
+    found = verdict(counted("control", 300, 0), counted("treatment", 300, 0))
+    assert "hardly any failures can be expected" in found.reason
 
 
 def test_better_with_an_open_guardrail_is_reviewed() -> None:
