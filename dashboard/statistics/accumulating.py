@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -81,8 +82,13 @@ def _sums(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> Floats:
 def _buckets(slices: Sequence[Slice], axes: _Axes) -> dict[str, Floats]:
     """Add up each part's buckets in one array with a last axis of 128."""
     parts = sorted({part for each in slices for part in each.buckets})
-    found = {part: np.zeros((*axes.shape, BUCKETS)) for part in parts}
-    for each, place in zip(slices, axes.places(slices), strict=True):
+    row = {part: nth for nth, part in enumerate(parts)}
+    times, phases, variants = axes.shape
+    found = np.zeros((times, len(parts), phases, variants, BUCKETS))
+    for each, (time, phase, variant) in zip(slices, axes.places(slices), strict=True):
         for part, sums in each.buckets.items():
-            found[part][place] += sums
-    return {part: sums.cumsum(axis=0, out=sums) for part, sums in found.items()}
+            found[time, row[part], phase, variant] += sums
+    # By whole rows, which is four times as fast as a cumsum along the first axis.
+    for before, after in pairwise(found):
+        np.add(before, after, out=after)
+    return {part: found[:, nth] for part, nth in row.items()}

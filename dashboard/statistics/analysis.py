@@ -22,7 +22,6 @@ from openfeature_triton.dashboard.statistics.results import (
 from openfeature_triton.dashboard.statistics.rollups import (
     ERROR_RATE,
     RATES,
-    SUCCESS_RATE,
     Cumulative,
     Plan,
     Slice,
@@ -154,6 +153,6 @@ def _user_share(sums: Cumulative) -> float | None:
     """Give the share of the requests that are in a bucket of users."""
     if not sums.is_by_user:
         return None
-    _, named = sums.by_bucket(SUCCESS_RATE)
+    _, named = sums.by_bucket(ERROR_RATE)
     requests = float(sums.of(schema.REQUESTS)[-1].sum())
     return min(float(named[-1].sum()) / requests, 1.0) if requests > 0 else None

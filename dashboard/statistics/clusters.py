@@ -59,12 +59,7 @@ class Clustered:
         behavior of a t-test robust to cluster heterogeneity"): a few busy users make a
         few buckets count for all.
         """
-        freedom = np.maximum(self.worth - 1, 1.0)
-        with np.errstate(invalid="ignore"):
-            se = np.sqrt(self.worth / freedom * _sum_of_squares(self.influence))
-        se = se * stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2)
-        usable = (self.worth >= ENOUGH_BUCKETS) & np.isfinite(se) & (se > 0)
-        return np.where(usable, se, np.inf)
+        return _se(self.influence, _widening(self.worth, alpha))
 
 
 def clustered(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Clustered:
@@ -103,18 +98,18 @@ def combine(phases: Clustered) -> tuple[Floats, Floats]:
     users come back: what a bucket moves is added up over the phases before it is squared (Liang &
     Zeger 1986). (nan, inf) where no phase has an estimate.
     """
-    ses = phases.se()
+    widening = _widening(phases.worth)
+    ses = _se(phases.influence, widening)
     usable = np.isfinite(ses) & np.isfinite(phases.value)
     information = np.where(usable, 1 / np.where(usable, ses, 1.0) ** 2, 0.0)
     total = information.sum(axis=-1, keepdims=True)
     weights = information / np.where(total > 0, total, 1.0)
-    whole = Clustered(
-        (np.where(usable, phases.value, 0.0) * weights).sum(axis=-1),
-        np.einsum("...pb,...p->...b", phases.influence, weights),
-        np.where(usable, phases.worth, np.inf).min(axis=-1),
-    )
+    effect = (np.where(usable, phases.value, 0.0) * weights).sum(axis=-1)
+    influence = np.einsum("...pb,...p->...b", phases.influence, weights)
+    # As wide as in the phase whose buckets are worth least.
+    se = _se(influence, np.where(usable, widening, 0.0).max(axis=-1))
     known = total[..., 0] > 0
-    return np.where(known, whole.value, np.nan), np.where(known, whole.se(), np.inf)
+    return np.where(known, effect, np.nan), np.where(known, se, np.inf)
 
 
 def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -> float | None:
@@ -148,6 +143,20 @@ def worth_in_users(counts: npt.ArrayLike) -> Floats:
     total, buckets = n.sum(axis=-1), n.shape[-1]
     spread = n.var(axis=-1, ddof=1) * buckets
     return np.where(total > 0, total**2 / np.maximum(spread, np.maximum(total, 1.0)), 0.0)
+
+
+def _widening(worth: Floats, alpha: float = ALPHA) -> Floats:
+    """Give what an se is widened by, as `Clustered.se` says; infinite below `ENOUGH_BUCKETS`."""
+    freedom = np.maximum(worth - 1, 1.0)
+    t = stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2)
+    return np.where(worth >= ENOUGH_BUCKETS, np.sqrt(worth / freedom) * t, np.inf)
+
+
+def _se(influence: Floats, widening: Floats) -> Floats:
+    """Give the standard error; infinite where no bucket moves anything."""
+    with np.errstate(invalid="ignore"):
+        se = np.sqrt(_sum_of_squares(influence)) * widening
+    return np.where(se > 0, se, np.inf)
 
 
 def _sum_of_squares(values: Floats) -> Floats:
