@@ -17,7 +17,6 @@ from openfeature_triton.dashboard.statistics.always_valid import (
     log_evidence,
     running_p,
 )
-from openfeature_triton.dashboard.statistics.clusters import design_effect
 from openfeature_triton.dashboard.statistics.estimates import arm, value
 from openfeature_triton.dashboard.statistics.pairs import Pair
 from openfeature_triton.dashboard.statistics.quantiles import (
@@ -31,7 +30,6 @@ from openfeature_triton.dashboard.statistics.rollups import (
     LATENCY,
     QUANTILES,
     RATES,
-    Cumulative,
 )
 from openfeature_triton.dashboard.statistics.scales import relative_scale, scale
 from openfeature_triton.dashboard.statistics.verdict import BETTER, UNDECIDED, WORSE
@@ -92,7 +90,7 @@ def compare_quantiles(pair: Pair, metric: str, alpha: float) -> tuple[float, flo
         held = sums.counts[sums.variants.index(name)]
         per_arm = planned and planned / len(sums.variants)
         c = quantile_factor(max(1.0, float(held.sum())), per_arm, alpha)
-        effect = _design_effect(sums, name)
+        effect = pair.design_effects[name]
         if effect is None:
             return None
         arms.append(quantile_interval(sums.bins, held, QUANTILES[metric], c * math.sqrt(effect)))
@@ -154,17 +152,3 @@ def _compare_quantile(pair: Pair, metric: str) -> MetricResult:
     shares = ratio.value - 1, ratio.low - 1, ratio.high - 1
     state = BETTER if shares[2] < 0 else WORSE if shares[1] > 0 else UNDECIDED
     return MetricResult(metric, control_ms, treatment_ms, Effect(*shares, *shares), None, state)
-
-
-def _design_effect(sums: Cumulative, variant: str) -> float | None:
-    """Give what users cost the ranks of latencies: what they cost the mean latency."""
-    if not sums.is_by_user:
-        return 1.0
-    column = sums.variants.index(variant)
-    totals, counts = (each[-1, :, column].sum(axis=0) for each in sums.by_bucket(LATENCY))
-    moments = arm(sums, LATENCY, variant)
-    n, total, squares = (
-        float(each[-1].sum()) for each in (moments.n, moments.total, moments.squares)
-    )
-    variance = (squares - total**2 / n) / (n - 1) if n > 1 else 0.0
-    return design_effect(totals, counts, variance)

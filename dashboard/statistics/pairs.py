@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from openfeature_triton.dashboard.statistics.estimates import Estimates, estimate
+from openfeature_triton.dashboard.statistics.clusters import design_effect
+from openfeature_triton.dashboard.statistics.estimates import Estimates, arm, estimate
 from openfeature_triton.dashboard.statistics.rollups import (
     ERROR_RATE,
     LATENCY,
@@ -18,13 +19,17 @@ from openfeature_triton.dashboard.statistics.rollups import (
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A variant and control: what was recorded of both, and the estimates of `metrics`."""
+    """A variant and control: what was recorded of both, and the estimates of `metrics`.
+
+    `design_effects` are what users cost the ranks of each one's latencies.
+    """
 
     sums: Cumulative = field(repr=False)
     plan: Plan
     variant: str
     metrics: tuple[str, ...]
     estimates: Mapping[str, Estimates] = field(repr=False)
+    design_effects: Mapping[str, float | None] = field(repr=False)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -43,7 +48,8 @@ def pair(sums: Cumulative, plan: Plan, variant: str, metrics: Sequence[str]) -> 
     """
     named = [LATENCY if each in QUANTILES else each for each in metrics]
     needed = tuple(dict.fromkeys((*named, ERROR_RATE)))
-    return Pair(sums, plan, variant, tuple(metrics), estimate(sums, needed, variant))
+    effects = {name: _design_effect(sums, name) for name in (plan.control, variant)}
+    return Pair(sums, plan, variant, tuple(metrics), estimate(sums, needed, variant), effects)
 
 
 def compared_metrics(sums: Cumulative, plan: Plan) -> tuple[str, ...]:
@@ -56,3 +62,17 @@ def compared_metrics(sums: Cumulative, plan: Plan) -> tuple[str, ...]:
         if guarded not in named:
             named = {plan.primary_metric: None, guarded: None} | named
     return tuple(named)
+
+
+def _design_effect(sums: Cumulative, variant: str) -> float | None:
+    """Give what users cost the ranks of latencies: what they cost the mean latency."""
+    if not sums.is_by_user:
+        return 1.0
+    column = sums.variants.index(variant)
+    totals, counts = (each[-1, :, column].sum(axis=0) for each in sums.by_bucket(LATENCY))
+    moments = arm(sums, LATENCY, variant)
+    n, total, squares = (
+        float(each[-1].sum()) for each in (moments.n, moments.total, moments.squares)
+    )
+    variance = (squares - total**2 / n) / (n - 1) if n > 1 else 0.0
+    return design_effect(totals, counts, variance)
