@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from openfeature_triton.flagd_config.dates import iso, take_dates
 from openfeature_triton.flagd_config.document import Document
@@ -115,6 +115,14 @@ def in_canonical_language(context: Mapping[str, Any]) -> dict[str, Any]:
     return {**context, "language": canonical, "language_primary": canonical.split("-")[0]}
 
 
+class _Result(NamedTuple):
+    """What a flag gives, None for the caller's default, and why."""
+
+    variant: str | None
+    why: str
+    error: str | None = None
+
+
 def _explain(
     document: Document,
     key: str,
@@ -122,45 +130,43 @@ def _explain(
     services: Mapping[str, KnownService] | None,
     timestamp: int | None,
 ) -> Explanation:
-    flag = document.flags[key]
-    experiment = document.experiments.get(key)
+    flag, experiment = document.flags[key], document.experiments.get(key)
     offer = experiment or document.shipped.get(key)
     known = {} if offer is None else offer.services
     moment = int(time.time()) if timestamp is None else timestamp
     tracer = Tracer(rule_data(context, key, moment), key, document.bucketing)
+    variant, why, error = _result(flag, tracer, moment)
+    return Explanation(
+        key,
+        context,
+        document.bucketing,
+        why,
+        tracer.trace,
+        variant,
+        flag["variants"].get(variant),
+        experiment,
+        known,
+        (services or {}).get(known.get(variant or "", "")),
+        error,
+    )
 
-    def made(variant: str | None, why: str, error: str | None = None) -> Explanation:
-        """Give the explanation of this result."""
-        service_id = known.get(variant or "")
-        return Explanation(
-            key,
-            context,
-            document.bucketing,
-            why,
-            tracer.trace,
-            variant,
-            flag["variants"].get(variant),
-            experiment,
-            known,
-            (services or {}).get(service_id or ""),
-            error,
-        )
 
+def _result(flag: Mapping[str, Any], tracer: Tracer, moment: int) -> _Result:
     if flag["state"] == "DISABLED":
-        return made(None, "the flag is DISABLED")
+        return _Result(None, "the flag is DISABLED")
     targeting = flag.get("targeting")
     if not targeting:
-        return _default(flag, "the flag has no targeting", made)
+        return _default(flag, "the flag has no targeting")
     try:
-        result = tracer.run(targeting)
+        named = tracer.run(targeting)
     except Exception as error:  # noqa: BLE001 json-logic raises whatever a rule provokes
-        return made(None, "the targeting fails", type(error).__name__)
-    if result is None:
-        return _default(flag, _why_none(tracer.trace, targeting, moment), made)
-    name = str(result).lower() if isinstance(result, bool) else str(result)
+        return _Result(None, "the targeting fails", type(error).__name__)
+    if named is None:
+        return _default(flag, _why_none(tracer.trace, targeting, moment))
+    name = str(named).lower() if isinstance(named, bool) else str(named)
     if flag["variants"].get(name) is None:
-        return made(None, f"the targeting gives {name!r}", "which is not a variant")
-    return made(name, "the split chose it" if tracer.trace.bucket else "the targeting names it")
+        return _Result(None, f"the targeting gives {name!r}", "which is not a variant")
+    return _Result(name, "the split chose it" if tracer.trace.bucket else "the targeting names it")
 
 
 def _why_none(trace: Trace, targeting: Any, moment: int) -> str:
@@ -176,12 +182,9 @@ def _why_none(trace: Trace, targeting: Any, moment: int) -> str:
     return "the split's share for it names no variant"
 
 
-def _default(flag: Mapping[str, Any], why: str, made: Any) -> Explanation:
+def _default(flag: Mapping[str, Any], why: str) -> _Result:
     default = flag.get("defaultVariant")
     name = str(default).lower() if isinstance(default, bool) else default
     if name:
-        why, variant = f"{why}, so the default", name
-    else:
-        why, variant = f"{why}, and no default is set", None
-    found: Explanation = made(variant, why)
-    return found
+        return _Result(name, f"{why}, so the default")
+    return _Result(None, f"{why}, and no default is set")

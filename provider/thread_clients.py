@@ -10,14 +10,11 @@ from __future__ import annotations
 import threading
 import weakref
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openfeature_triton.provider.credential_plugin import CredentialPlugin
 from openfeature_triton.provider.service import Service, check_service
 from openfeature_triton.provider.settings import ProviderSettings
-
-if TYPE_CHECKING:
-    pass
 
 _MOST_IDLE = 128
 """How many clients of a service a thread keeps that no call uses."""
