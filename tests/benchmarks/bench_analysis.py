@@ -1,8 +1,9 @@
 """The whole analysis of an experiment from merged rollups: 30 days, 2 phases, 2 variants.
 
 Run by hand: `python tests/benchmarks/bench_analysis.py`. Printed are the median and the spread of
-one `summarize`, where requests are compared and where users are; beside it reading the same rollups
-as JSON, as a floor, and making arrays of the buckets of users.
+one `summarize`, of 30 daily looks and of the page's 99, where requests are compared and where users
+are; beside it reading the same rollups as JSON, as a floor, and making arrays of the buckets of
+users.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ ROUNDS = 51
 Recorded = list[tuple[int, str, str, dict[str, float], dict[str, float]]]
 
 
-def _recorded(*, by_user: bool) -> Recorded:
-    """Thirty days of two variants as the page has them: index, phase, variant, fields, clusters.
+def _recorded(hours: int, *, by_user: bool) -> Recorded:
+    """Thirty days of two variants: index, phase, variant, fields, clusters.
 
-    The first three days are by the hour, and all latencies in each variant's first slice.
+    By the day, but for the first hours, and all latencies in each variant's first slice.
     """
     rng = np.random.default_rng(0)
     found: Recorded = []
-    for at in (*range(72), *range(72, 720, 24)):
-        requests = 200 if at < 72 else 5000
+    for at in (*range(hours), *range(hours, 720, 24)):
+        requests = 200 if at < hours else 5000
         for variant, median_ms in (("control", 200.0), ("treatment", 180.0)):
             fields = _light(np.exp(rng.normal(np.log(median_ms), 0.5, requests)))
             fields |= _latencies(rng, median_ms) if at == 0 else {}
@@ -89,12 +90,14 @@ def _ms(call: Callable[[], object]) -> float:
 
 def main() -> None:
     """Time each kind of experiment and its floors in turn."""
-    for unit in ("request", "user"):
-        _compare(unit)
+    for hours in (0, 72):
+        print(f"{hours + (720 - hours) // 24} looks")
+        for unit in ("request", "user"):
+            _compare(unit, hours)
 
 
-def _compare(unit: Literal["request", "user"]) -> None:
-    recorded, even = _recorded(by_user=unit == "user"), {"control": 1.0, "treatment": 1.0}
+def _compare(unit: Literal["request", "user"], hours: int) -> None:
+    recorded, even = _recorded(hours, by_user=unit == "user"), {"control": 1.0, "treatment": 1.0}
     plan = Plan(
         "control", {"p1": even, "p2": even}, minimum_effect=0.01, planned_requests=300_000,
         guardrails=parse_guardrails("error_rate:10%, latency_p95:20%"), unit=unit,
