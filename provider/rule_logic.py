@@ -127,6 +127,7 @@ def _any_of(nodes: Sequence[Node]) -> Node:
 
 def _first_that(decides: Callable[[Any], bool], runs: tuple[Run, ...]) -> Run:
     def run(attributes: Attributes, key: str | None) -> Any:
+        """Give the value that decides, or the last one."""
         value = None
         for each in runs:
             value = each(attributes, key)

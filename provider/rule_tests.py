@@ -132,6 +132,7 @@ def version_test(read: Run, operator: str, wanted: Any) -> Run:
         test = None
 
     def run(attributes: Attributes, key: str | None) -> bool | None:
+        """Compare; None where one of the two is no version."""
         value = read(attributes, key)
         if test is None:
             return None
