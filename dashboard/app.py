@@ -136,6 +136,7 @@ def _add_formats(app: Flask) -> None:
     app.add_template_filter(formats.metric_name)
     app.add_template_filter(formats.days_left)
     app.add_template_filter(formats.fact)
+    app.add_template_filter(formats.effect_size)
     app.add_template_filter(formats.signed)
     app.add_template_filter(formats.pretty)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from openfeature_triton.dashboard.bars import Bar, bar_of, scale_of
 from openfeature_triton.dashboard.formats import NOTHING, decimals, metric_name, number, percent
@@ -105,13 +105,10 @@ def comparisons(
 
 
 def row(metric: MetricResult, table: Table) -> Row:
-    """Give one metric's row."""
+    """Give one metric's row; what only an earlier look showed looks undecided."""
     is_primary, guard = metric.metric == table.primary, table.guards.get(metric.metric)
-    if holds_0(metric) and not is_primary:
-        metric = replace(metric, state=UNDECIDED)
-    state = UNDECIDED if table.is_broken else metric.state
+    state = UNDECIDED if table.is_broken or holds_0(metric) else metric.state
     has_direction = is_primary or guard is not None or metric.metric in _NAMES
-    word = "not to be trusted" if table.is_broken else _word(metric, has_direction=has_direction)
     return Row(
         metric=metric.metric,
         name=_name(metric.metric, of_users=table.of_users),
@@ -122,7 +119,7 @@ def row(metric: MetricResult, table: Table) -> Row:
         interval=_interval(metric.effect),
         bar=bar_of(metric.effect, table.scale),
         state=state if has_direction else UNDECIDED,
-        word=word,
+        word=_word(metric, table, state, has_direction=has_direction),
         symbol=_SYMBOLS[state] if has_direction else "·",
         is_primary=is_primary,
         guardrail=_guardrail(guard, is_broken=table.is_broken),
@@ -177,9 +174,13 @@ def _places(effect: Effect) -> int:
     return 2 if 0 < min(map(abs, ends)) < 0.0005 and ends[0] * ends[1] > 0 else 1
 
 
-def _word(metric: MetricResult, *, has_direction: bool) -> str:
-    if has_direction or metric.state == UNDECIDED:
-        return _WORDS[metric.state]
+def _word(metric: MetricResult, table: Table, state: str, *, has_direction: bool) -> str:
+    if table.is_broken:
+        return "not to be trusted"
+    if metric.metric == table.primary and metric.state != state:
+        return f"{_WORDS[metric.state]} at an earlier look"
+    if has_direction or state == UNDECIDED:
+        return _WORDS[state]
     return "higher" if (metric.effect.value or 0) > 0 else "lower"
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from datetime import datetime
 
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES
+
 NOTHING = "–"
 """What stands where nothing was recorded."""
 
@@ -82,6 +84,15 @@ def fact(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def effect_size(value: object, metric: object) -> str:
+    """What effect is worth finding: 0.01 of a rate → 1 point, of latency → 1 %."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(metric, str):
+        return fact(value)
+    if metric in RATES:
+        return f"{100 * value:g} {'point' if 100 * value == 1 else 'points'}"
+    return f"{100 * value:g}\u00a0%" if metric.startswith(LATENCY) else f"{value:g}"
 
 
 def pretty(text: str) -> str:

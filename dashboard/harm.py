@@ -17,15 +17,15 @@ class Harm:
     """What is harmed by which variant, and how many requests were looked at."""
 
     variant: str
+    control: str
     found: GuardrailResult
     requests: Mapping[str, int]
 
     def text(self) -> str:
         """Say it with its numbers."""
         metric, ratio = self.found.guardrail.metric, self.found.ratio
-        size = (
-            "more than control's, which has none," if ratio is None else f"{ratio:.2f} × control's,"
-        )
+        than = f"{self.control}'s"
+        size = f"more than {than}, which has none," if ratio is None else f"{ratio:.2f} × {than},"
         counts = ", ".join(f"{count:,} of {name}" for name, count in self.requests.items())
         margin = f"{100 * self.found.guardrail.margin:g}%"
         return f"{metric} of {self.variant} is {size} beyond the margin of {margin} ({counts})"
@@ -52,7 +52,7 @@ def first_harm(
         for found in result.guardrails:
             is_beyond = found.ratio is None or found.ratio > 1 + found.guardrail.margin
             if found.state == HARMED and is_beyond:
-                return Harm(result.variant, found, pair)
+                return Harm(result.variant, control, found, pair)
     return None
 
 

@@ -53,6 +53,7 @@ def _paths() -> dict[str, Any]:
     narrowed = [
         key,
         _parameter("variant", "query", {"type": "string"}, "only this variant"),
+        _parameter("phase", "query", {"type": "string"}, "only this phase"),
         _parameter("start", "query", _TIME, "from here on, widened to a whole hour"),
         _parameter("end", "query", _TIME, "until before here; a date means to its end"),
         _parameter("by", "query", by, "one line per day, per hour, or one in all"),

@@ -18,6 +18,7 @@ from openfeature_triton.dashboard.store import (
     SEEN,
     STEP_NS,
     Query,
+    Seen,
     Step,
     Store,
     Totals,
@@ -64,6 +65,7 @@ class PeriodQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: str | None = Field(default=None, description="only this variant")
+    phase: str | None = Field(default=None, description="only this phase")
     start: Time | None = Field(
         default=None, description="from here on: a date, or a date with a time (ISO 8601)"
     )
@@ -88,6 +90,10 @@ class PeriodQuery(BaseModel):
             None if start_ns is None else start_ns // _HOUR_NS * _HOUR_NS,
             None if end_ns is None else -(-end_ns // _HOUR_NS) * _HOUR_NS,
         )
+
+    def takes(self, found: Totals | Seen) -> bool:
+        """Say whether something that was read is of the variant and phase that are asked for."""
+        return self.variant in (None, found.variant) and self.phase in (None, found.phase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _in_all(store: Store, experiment: str, query: PeriodQuery) -> tuple[Period, 
     groups = summary.group(_read(store, experiment, query, "day"), lambda each: each.variant)
     periods = []
     for variant, members in groups.items():
-        own = [each for each in seen if each.variant == variant]
+        own = [each for each in seen if each.variant == variant and query.takes(each)]
         first = min((each.first_ns for each in own), default=members[0].start_ns)
         last = max((each.last_ns for each in own), default=members[-1].start_ns)
         hours = first // _HOUR_NS, last // _HOUR_NS + 1
@@ -133,7 +139,7 @@ def _in_all(store: Store, experiment: str, query: PeriodQuery) -> tuple[Period, 
 def _read(store: Store, experiment: str, query: PeriodQuery, step: Step) -> list[Totals]:
     start_ns, end_ns = query.range_ns()
     found = counts_and_latencies(store, experiment, step=step, start_ns=start_ns, end_ns=end_ns)
-    return [each for each in found if query.variant in (None, each.variant)]
+    return [each for each in found if query.takes(each)]
 
 
 def as_csv(experiment: str, periods: Sequence[Period]) -> str:

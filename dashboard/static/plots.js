@@ -39,6 +39,15 @@
     return { x: time.filter((_, i) => kept[i]), y: promised.filter((_, i) => kept[i]) };
   }
 
+  // The day below the hours, the year below the days: as short as a phone wants them.
+  const date = {
+    type: "date",
+    tickformatstops: [
+      { dtickrange: [null, 86399999], value: "%H:%M\n%b %-d" },
+      { dtickrange: [86400000, null], value: "%b %-d\n%Y" },
+    ],
+  };
+
   // Inside, it would lie on a line sooner or later.
   const above = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal" };
 
@@ -94,7 +103,7 @@
       const pad = (Math.max(...late) - Math.min(...late)) * 0.06 || 1;
       return {
         traces,
-        x: { type: "date" },
+        x: date,
         y: { range: [Math.min(...late) - pad, Math.max(...late) + pad], ticksuffix: unit === "%" ? " %" : "", title: { text: unit === "points" ? "percentage points" : "", font: { size: 13 } } },
         zero: true,
         legend: above,
@@ -112,7 +121,7 @@
       ]);
       return {
         traces,
-        x: { type: "date" },
+        x: date,
         y: { rangemode: "tozero", tickformat: "~s" },
         legend: { x: 0.01, xanchor: "left", y: 0.99, yanchor: "top" },
       };

@@ -27,7 +27,7 @@ from openfeature_triton.dashboard.statistics.rollups import (
     Slice,
 )
 from openfeature_triton.dashboard.statistics.split_check import check_split
-from openfeature_triton.dashboard.statistics.wording import effect_in_words
+from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_words
 from openfeature_triton.hooks import schema
 
 
@@ -107,8 +107,9 @@ def _variant(
     effect, estimated = primary.effect, pair.estimate(primary.metric)
     found = verdict.Evidence(
         variant=variant,
+        control=plan.control,
         primary=primary.state if p_value <= plan.alpha else verdict.UNDECIDED,
-        effect=effect_in_words(variant, primary.metric, effect.value, effect.low, effect.high),
+        effect=effect_in_words(variant, plan.control, primary.metric, _spoken(effect)),
         guardrails=guarded,
         events=float(estimated.events[-1]),
         event=_event(pair),
@@ -129,6 +130,12 @@ def _variant(
         verdict=verdict.judge(found),
         steps=steps(pair),
     )
+
+
+def _spoken(effect: Effect) -> Spoken | None:
+    if effect.value is None or effect.low is None or effect.high is None:
+        return None
+    return Spoken(effect.value, effect.low, effect.high)
 
 
 def _holds_0(effect: Effect) -> bool:

@@ -53,6 +53,7 @@ class Evidence:
     """
 
     variant: str
+    control: str
     primary: str
     effect: str
     guardrails: Sequence[GuardrailResult]
@@ -82,7 +83,7 @@ def judge(found: Evidence) -> Verdict:
     """Give the verdict on one variant of an experiment whose split is not broken."""
     harmed = [each for each in found.guardrails if each.state == HARMED]
     if harmed:
-        return Verdict(STOP, f"{_harm(found.variant, harmed[0])}: stop it.", found.variant)
+        return Verdict(STOP, f"{_harm(found, harmed[0])}: stop it.", found.variant)
     if found.primary == WORSE:
         shown = "" if found.is_shown_now else ", as an earlier look showed"
         return Verdict(STOP, f"{found.effect}{shown}: stop it.", found.variant)
@@ -144,7 +145,7 @@ def _has_few_users(found: Evidence) -> bool:
 
 
 def _too_few(found: Evidence) -> str:
-    start = f"There is too little data to compare {found.variant} with control:"
+    start = f"There is too little data to compare {found.variant} with {found.control}:"
     if found.events < ENOUGH_EVENTS:
         many = f"about {found.events:.0f}" if found.events >= 0.5 else "hardly any"
         few = f"{many} {found.event} can be expected in the smaller group so far"
@@ -153,19 +154,19 @@ def _too_few(found: Evidence) -> str:
     return f"{start} {users}, and {ENOUGH_BUCKETS:.0f} are needed."
 
 
-def _harm(variant: str, result: GuardrailResult) -> str:
+def _harm(found: Evidence, result: GuardrailResult) -> str:
     """A share of successes is judged by the errors, and so it is said."""
     metric = "error_rate" if result.guardrail.metric in RATES else result.guardrail.metric
     more, less = ("higher", "lower") if metric in LOWER_IS_BETTER else ("worse", "better")
-    name, allowed = f"{capital(variant)}'s {in_words(metric)}", short(result.guardrail.margin)
+    name, allowed = f"{capital(found.variant)}'s {in_words(metric)}", short(result.guardrail.margin)
     if result.ratio is None:
-        return f"{name} is {more} than control's, and the guardrail allows {allowed}"
+        return f"{name} is {more} than {found.control}'s, and the guardrail allows {allowed}"
     size = f"{percent(abs(result.ratio - 1))} {more if result.ratio >= 1 else less}"
     if result.ratio > 1 + result.guardrail.margin:
-        return f"{name} is {size} than control's, and the guardrail allows {allowed}"
+        return f"{name} is {size} than {found.control}'s, and the guardrail allows {allowed}"
     return (
-        f"{name} is {size} than control's, but an earlier look showed more than the {allowed} "
-        f"{more} that the guardrail allows"
+        f"{name} is {size} than {found.control}'s, but an earlier look showed more than the "
+        f"{allowed} {more} that the guardrail allows"
     )
 
 

@@ -8,36 +8,34 @@ from dataclasses import dataclass
 from openfeature_triton.dashboard.statistics.rollups import ERROR_RATE, LATENCY, SUCCESS_RATE
 
 
-def effect_in_words(
-    variant: str, metric: str, value: float | None, low: float | None, high: float | None
-) -> str:
+def effect_in_words(variant: str, control: str, metric: str, effect: Spoken | None) -> str:
     """Say an effect with its 95 % interval: "Treatment fails 1.8 points less often than control…".
 
     Args:
         variant: the treatment's name.
+        control: the control's.
         metric: the primary metric.
-        value: treatment − control in the metric's unit; for latency the ratio − 1.
-        low: the interval's lower end; None where it has none yet.
-        high: its upper end.
+        effect: treatment − control in the metric's unit, for latency the ratio − 1; None where
+            it has no interval yet.
     """
     name = capital(variant)
-    if value is None or low is None or high is None:
-        return f"{name} can't be compared with control yet"
-    effect = Spoken(value, low, high)
+    if effect is None:
+        return f"{name} can't be compared with {control} yet"
     if metric in (SUCCESS_RATE, ERROR_RATE):
         points = effect.scaled(100 if metric == ERROR_RATE else -100)
         size, word, interval = points.said("more", "less", points.tenths())
         if _is_nothing(size):
-            return f"{name} fails as often as control (95 % interval {interval} points)"
-        return f"{name} fails {size} points {word} often than control (95 % interval {interval})"
+            return f"{name} fails as often as {control} (95 % interval {interval} points)"
+        return f"{name} fails {size} points {word} often than {control} (95 % interval {interval})"
     if metric == LATENCY:
         percents = effect.scaled(100)
         size, word, interval = percents.said("slower", "faster", percents.tenths())
         if _is_nothing(size):
-            return f"{name} is as fast as control (95 % interval {interval}, in %)"
-        return f"{name} is {size} % {word} than control (95 % interval {interval} %)"
+            return f"{name} is as fast as {control} (95 % interval {interval}, in %)"
+        return f"{name} is {size} % {word} than {control} (95 % interval {interval} %)"
     size, word, interval = effect.said("higher", "lower", f".{effect.places()}f")
-    return f"{name}'s {in_words(metric)} is {size} {word} than control's (95 % interval {interval})"
+    name, other = f"{name}'s {in_words(metric)}", f"{control}'s"
+    return f"{name} is {size} {word} than {other} (95 % interval {interval})"
 
 
 def in_words(metric: str) -> str:
@@ -71,7 +69,7 @@ def _is_nothing(size: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """An effect and its interval on their way into a sentence."""
+    """An effect and the ends of its interval, on their way into a sentence."""
 
     value: float
     low: float

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from openfeature_triton.dashboard.formats import ago, decimals, number
+from openfeature_triton.dashboard.formats import ago, decimals, effect_size, number
 from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.reading import Page
 
@@ -94,6 +94,23 @@ def test_numbers_have_three_digits_where_they_differ() -> None:
     assert decimals([]) == 0
     assert number(1234.56, 1) == "1,234.6"
     assert number(None, 2) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "shown"),
+    [
+        (0.01, "success_rate", "1 point"),
+        (0.025, "error_rate", "2.5 points"),
+        (0.05, "latency", "5\u00a0%"),
+        (0.002, "bleu_score", "0.002"),
+        ("<b>", "success_rate", "<b>"),
+        (True, "success_rate", "yes"),
+        (0.01, 7, "0.01"),
+    ],
+)
+def test_a_minimum_effect_has_its_metrics_unit(value: object, metric: object, shown: str) -> None:
+    """Rates are compared in points, latencies in percent; what is no number stays as written."""
+    assert effect_size(value, metric) == shown
 
 
 def test_a_time_is_told_in_the_largest_unit_that_fits() -> None:

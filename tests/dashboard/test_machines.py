@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.dashboard.conftest import Outcome, World
+from tests.dashboard.reading import Page
 
 HOSTILE = ('a"b\\c', "x\ny", "=1+1", "a/b//c")
 
@@ -50,6 +51,22 @@ def test_metrics_can_be_narrowed_to_a_range_of_time(world: World) -> None:
     assert days("variant=new") == []
     assert days("start=9999-12-31") == []
     assert len(days("start=0001-01-01&end=9999-12-31")) == 4
+
+
+def test_metrics_can_be_narrowed_to_a_phase(world: World) -> None:
+    """As JSON, in all too, and as the table that a phase's page links to."""
+    world.record("e", [Outcome("old", 10.0)], days_ago=1, phase="aaaa1111")
+    world.record("e", [Outcome("old", 20.0)], phase="bbbb2222")
+    client = world.client()
+    for by in ("day", "hour", "total"):
+        path = f"/api/experiments/e/metrics?phase=bbbb2222&by={by}"
+        (only,) = client.get(path).get_json()["metrics"]
+        assert (only["start"][:10], only["requests"], only["mean_ms"]) == ("2026-11-24", 1, 20.0)
+    assert client.get("/api/experiments/e/metrics?phase=none").get_json()["metrics"] == []
+    found = Page(client.get("/experiments/e?phase=bbbb2222").text)
+    (link,) = [each for each in found.links if "metrics.csv" in each]
+    (line,) = csv.DictReader(io.StringIO(client.get(link).text))
+    assert line["start"] == "2026-11-24T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(

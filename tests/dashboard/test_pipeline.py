@@ -88,8 +88,8 @@ def test_evaluations_are_shown_by_their_error_code(world: World) -> None:
     recorder.evaluated("b", "", "ERROR", "PARSE_ERROR", 7.0)
     assert recorder.close()
     [_, first, second] = Page(world.client().get("/pipeline").text).table("Flag")
-    assert first == ["b", "–", "ERROR", "PARSE_ERROR", "1", "7.0"]
-    assert second[0] == "a"
+    assert first == ["b", "PARSE_ERROR", "1", "7.0"]
+    assert second == ["a", "new SPLIT", "1", "5.0"]
 
 
 def test_files_that_hold_anything_leave_the_page_alone(world: World) -> None:

@@ -53,6 +53,19 @@ def test_a_better_treatment_is_to_be_shipped(world: World) -> None:
     assert "Ship" in Page(world.client().get("/").text).row("e asr")[2]
 
 
+def test_what_only_an_earlier_look_showed_is_said_so(world: World) -> None:
+    """The row is not called better where its interval holds 0 by now, nor is it to be shipped."""
+    phase = _write(world, {"old": 50, "new": 50}, primary_metric="success_rate")
+    first = _outcomes("old", 500, 150) + _outcomes("new", 500, 60)
+    world.record("e", first, phase=phase, days_ago=1)
+    world.record("e", _outcomes("old", 3000, 450) + _outcomes("new", 3000, 500), phase=phase)
+    page = _page(world)
+    row = page.row("Success rate primary")
+    assert row[4].startswith("−")
+    assert row[-1] == "· better at an earlier look"
+    assert "which an earlier look showed and this one does not: review it" in page.text
+
+
 def test_under_a_broken_split_no_winner_is_named(world: World) -> None:
     """However good the treatment looks, nothing on the page calls it better."""
     phase = _write(world, {"old": 50, "new": 50})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openfeature_triton.dashboard.statistics.wording import effect_in_words
+from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_words
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,18 @@ from openfeature_triton.dashboard.statistics.wording import effect_in_words
             "Treatment's output characters is 12.0 higher than control's "
             "(95 % interval 8.0 to 16.0)",
         ),
-        ("word_accuracy", (None, None, None), "Treatment can't be compared with control yet"),
+        ("word_accuracy", None, "Treatment can't be compared with control yet"),
     ],
 )
 def test_an_effect_reads_as_a_person_would_say_it(
-    metric: str, effect: tuple[float | None, float | None, float | None], sentence: str
+    metric: str, effect: tuple[float, float, float] | None, sentence: str
 ) -> None:
     """Direction by word, size by number, the interval beside it."""
-    assert effect_in_words("treatment", metric, *effect) == sentence
+    assert effect_in_words("treatment", "control", metric, effect and Spoken(*effect)) == sentence
+
+
+def test_a_control_of_another_name_is_called_by_it() -> None:
+    """Who named the control "greedy" reads of greedy."""
+    assert effect_in_words(
+        "sampling", "greedy", "success_rate", Spoken(-0.007, -0.011, -0.003)
+    ) == ("Sampling fails 0.7 points more often than greedy (95 % interval 0.3 to 1.1)")
