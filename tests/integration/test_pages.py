@@ -150,7 +150,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("width_px", WIDTHS_PX)
+@pytest.mark.parametrize("width_px", [*WIDTHS_PX, 768, 1141])
 def test_every_page_of_the_list_fits_and_complains_of_nothing(
     browser: webdriver.Chrome, told: str, width_px: int
 ) -> None:
