@@ -7,7 +7,7 @@ time is its window's start plus the writer's constant offset, which is smaller t
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from openfeature_triton.hooks.series import Evaluation, Series
 
@@ -102,6 +102,7 @@ def bin_field(index: int) -> str:
     return f"h{index}"
 
 
+@lru_cache(4096)
 def parse_bin_field(field: str) -> int | None:
     """Give the bin that a field counts; None for another field."""
     match = _BIN.fullmatch(field)

@@ -25,17 +25,15 @@ def accumulate(slices: Iterable[Slice], control: str, *, by_user: bool = False) 
     """
     given = tuple(slices)
     axes = _axes(given, control)
-    named = {name for each in given for name in each.fields}
-    bins = {name: index for name in named if (index := schema.parse_bin_field(name)) is not None}
-    held, plain = sorted(bins, key=bins.__getitem__), sorted(named - bins.keys())
-    sums = _sums(given, (*held, *plain), axes)
+    names = {name for each in given for name in each.fields}
+    bins = {name: index for name in names if (index := schema.parse_bin_field(name)) is not None}
     return Cumulative(
         slices=axes.times,
         phases=axes.phases,
         variants=axes.variants,
-        fields=dict(zip(plain, sums[len(held) :].cumsum(axis=1), strict=True)),
-        bins=np.array([bins[name] for name in held], float),
-        counts=sums[: len(held)].sum(axis=(1, 2)).T,
+        fields=_fields(given, sorted(names - bins.keys()), axes),
+        bins=np.array(sorted(bins.values()), float),
+        counts=_counts(given, sorted(bins, key=bins.__getitem__), axes),
         buckets=_buckets(given, axes) if by_user else {},
     )
 
@@ -57,6 +55,11 @@ class _Axes(NamedTuple):
         time, phase, variant = ({key: nth for nth, key in enumerate(keys)} for keys in self)
         return [(time[each.index], phase[each.phase], variant[each.variant]) for each in slices]
 
+    def flat(self, slices: Iterable[Slice]) -> list[int]:
+        """Give the same in an array that was made flat."""
+        _, phases, variants = self.shape
+        return [(t * phases + p) * variants + v for t, p, v in self.places(slices)]
+
 
 def _axes(slices: Sequence[Slice], control: str) -> _Axes:
     times = sorted({each.index for each in slices})
@@ -65,30 +68,46 @@ def _axes(slices: Sequence[Slice], control: str) -> _Axes:
     return _Axes(tuple(times), tuple(phases), (control, *treatments))
 
 
-def _sums(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> Floats:
-    """Add up fields in one array of shape (names, times, phases, variants)."""
-    row = {name: nth for nth, name in enumerate(names)}
-    width, shape = math.prod(axes.shape), (len(names), *axes.shape)
-    places: list[int] = []
+def _fields(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> dict[str, Floats]:
+    """Add up each field over time."""
+    sums = _sums(slices, names, axes.flat(slices), math.prod(axes.shape))
+    return dict(zip(names, sums.reshape(len(names), *axes.shape).cumsum(axis=1), strict=True))
+
+
+def _counts(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> Floats:
+    """Add up the bins of each variant, (variants, bins), whenever they were counted."""
+    known = set(names)
+    timed = [each for each in slices if not known.isdisjoint(each.fields)]
+    variants = [variant for _, _, variant in axes.places(timed)]
+    return _sums(timed, names, variants, len(axes.variants)).T
+
+
+def _sums(
+    slices: Sequence[Slice], names: Sequence[str], places: Sequence[int], width: int
+) -> Floats:
+    """Add up fields in an array of shape (names, width), each slice's at its place."""
+    row = {name: nth * width for nth, name in enumerate(names)}
+    at: list[int] = []
     values: list[float] = []
-    for each, (time, phase, variant) in zip(slices, axes.places(slices), strict=True):
-        at = (time * shape[2] + phase) * shape[3] + variant
-        places += [row[name] * width + at for name in each.fields]
-        values += each.fields.values()
-    found = np.bincount(np.array(places, int), np.array(values, float), math.prod(shape))
-    return found.astype(float).reshape(shape)
+    for each, place in zip(slices, places, strict=True):
+        for name, value in each.fields.items():
+            if name in row:
+                at.append(row[name] + place)
+                values.append(value)
+    found = np.bincount(np.array(at, int), np.array(values, float), len(names) * width)
+    return found.astype(float).reshape(len(names), width)
 
 
 def _buckets(slices: Sequence[Slice], axes: _Axes) -> dict[str, Floats]:
-    """Add up each part's buckets in one array with a last axis of 128."""
+    """Add up each part's buckets over time, in arrays with a last axis of 128."""
     parts = sorted({part for each in slices for part in each.buckets})
     row = {part: nth for nth, part in enumerate(parts)}
-    times, phases, variants = axes.shape
-    found = np.zeros((times, len(parts), phases, variants, BUCKETS))
-    for each, (time, phase, variant) in zip(slices, axes.places(slices), strict=True):
+    found = np.zeros((*axes.shape, len(parts), BUCKETS))
+    flat = found.reshape(-1, BUCKETS)
+    for each, place in zip(slices, axes.flat(slices), strict=True):
         for part, sums in each.buckets.items():
-            found[time, row[part], phase, variant] += sums
+            flat[place * len(parts) + row[part]] += sums
     # By whole rows, which is four times as fast as a cumsum along the first axis.
     for before, after in pairwise(found):
         np.add(before, after, out=after)
-    return {part: found[:, nth] for part, nth in row.items()}
+    return {part: found[..., nth, :] for part, nth in row.items()}

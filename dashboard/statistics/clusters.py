@@ -10,6 +10,7 @@ are independent and alike whatever single users do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,56 +26,85 @@ ENOUGH_BUCKETS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Clustered:
-    """An estimate (…), what each bucket moves it by (…, B), and how many buckets that is worth (…).
-
-    `worth` is that of the smaller arm.
-    """
+    """Estimates (…, m), their covariance (…, m, m), and how many buckets each is worth (…, m)."""
 
     value: Floats
-    influence: Floats
+    covariance: Floats
     worth: Floats
 
-    def __sub__(self, other: Clustered) -> Clustered:
-        """Give the difference; a bucket that moves both moves it by the difference."""
+    def apart(self) -> Clustered:
+        """Give treatment − control (…, m/2) of estimates that are of the two in turn.
+
+        It is worth what the smaller arm is.
+        """
+        pairs = self.value.shape[-1] // 2
+        cov = self.covariance.reshape(*self.covariance.shape[:-2], pairs, 2, pairs, 2)
         return Clustered(
-            self.value - other.value,
-            self.influence - other.influence,
-            np.minimum(self.worth, other.worth),
+            self.value[..., 1::2] - self.value[..., ::2],
+            (cov[..., 1, :, 1] - cov[..., 1, :, 0]) - (cov[..., 0, :, 1] - cov[..., 0, :, 0]),
+            np.minimum(self.worth[..., 1::2], self.worth[..., ::2]),
         )
 
     def ln(self) -> Clustered:
-        """Give the logarithm, by the delta method; nan where the value is not positive."""
+        """Give the logarithms, by the delta method; nan where a value is not positive."""
         known = self.value > 0
         value = np.where(known, self.value, np.nan)
-        influence = self.influence * np.where(known, 1 / value, 0.0)[..., None]
-        return Clustered(np.log(value), influence, self.worth)
+        slope = np.where(known, 1 / value, 0.0)
+        covariance = self.covariance * slope[..., None] * slope[..., None, :]
+        return Clustered(np.log(value), covariance, self.worth)
 
-    def se(self, alpha: float = ALPHA) -> Floats:
-        """Give the standard error; infinite below `ENOUGH_BUCKETS`.
+    def se(self) -> Floats:
+        """Give the standard errors; infinite below `ENOUGH_BUCKETS`."""
+        return _se(self._variance(), widening(self.worth))
 
-        var r = B/(B − 1) · Σ(s_b − r·n_b)² / (Σn)² (the sandwich of Liang & Zeger 1986,
-        "Longitudinal data analysis using generalized linear models"), widened by
-        t₁₋α/₂ with B − 1 degrees of freedom over z₁₋α/₂, for there are only B buckets to know it
-        from. B is what the buckets are worth (Carter, Schnepel & Steigerwald 2017, "Asymptotic
-        behavior of a t-test robust to cluster heterogeneity"): a few busy users make a
-        few buckets count for all.
+    def combined(self, wider: Floats) -> tuple[Floats, Floats]:
+        """Combine phases, the last axis, by inverse variance: effect and standard error (…).
+
+        Their estimates are not independent, for the same users come back, so their covariance
+        counts (Liang & Zeger 1986). (nan, inf) where no phase has an estimate.
+
+        Args:
+            wider: what `widening` gives of what they are worth.
         """
-        return _se(self.influence, _widening(self.worth, alpha))
+        ses = _se(self._variance(), wider)
+        usable = np.isfinite(ses) & np.isfinite(self.value)
+        information = np.where(usable, 1 / np.where(usable, ses, 1.0) ** 2, 0.0)
+        total = information.sum(axis=-1, keepdims=True)
+        weights = information / np.where(total > 0, total, 1.0)
+        effect = (np.where(usable, self.value, 0.0) * weights).sum(axis=-1)
+        variance = np.einsum("...p,...pq,...q->...", weights, self.covariance, weights)
+        # As wide as in the phase whose buckets are worth least.
+        se = _se(variance, np.where(usable, wider, 0.0).max(axis=-1))
+        known = total[..., 0] > 0
+        return np.where(known, effect, np.nan), np.where(known, se, np.inf)
+
+    def _variance(self) -> Floats:
+        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
 
 
-def clustered(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Clustered:
-    """Give r = Σs/Σn; nan where nothing was counted.
+def clustered(sums: Iterable[npt.ArrayLike], counts: npt.ArrayLike) -> Clustered:
+    """Give r = Σs/Σn of each of several metrics (metrics, …, m); nan where nothing was counted.
+
+    cov(r, r′) = Σ(s_b − r·n_b)(s′_b − r′·n′_b) / (Σn·Σn′), the sandwich of Liang & Zeger 1986,
+    "Longitudinal data analysis using generalized linear models".
 
     Args:
-        sums: (…, B) the sum of a metric in each bucket.
-        counts: (…, B) how many values it is of.
+        sums: of each metric its sum in each bucket (…, m, B).
+        counts: how many values these are of (…, m, B), the same for all metrics.
     """
-    s, n = np.asarray(sums, float), np.asarray(counts, float)
+    n = np.asarray(counts, float)
     total = n.sum(axis=-1)
     per_count = np.where(total > 0, 1 / np.where(total > 0, total, 1.0), 0.0)
-    r = s.sum(axis=-1) * per_count
-    influence = (s - r[..., None] * n) * per_count[..., None]
-    return Clustered(np.where(total > 0, r, np.nan), influence, worth(n))
+    means, covariances = [], []
+    for each in sums:
+        s = np.asarray(each, float)
+        r = s.sum(axis=-1) * per_count
+        moved = r[..., None] * n
+        np.subtract(s, moved, out=moved)  # in place, for it is large
+        means.append(np.where(total > 0, r, np.nan))
+        covariances.append(np.einsum("...ib,...jb->...ij", moved, moved))
+    scale = per_count[..., None] * per_count[..., None, :]
+    return Clustered(np.stack(means), np.stack(covariances) * scale, worth(n))
 
 
 def worth(counts: npt.ArrayLike) -> Floats:
@@ -91,25 +121,17 @@ def worth(counts: npt.ArrayLike) -> Floats:
     return np.where(squares > 0, n.sum(axis=-1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
 
 
-def combine(phases: Clustered) -> tuple[Floats, Floats]:
-    """Combine the estimates of several phases by inverse variance: effect and standard error.
+def widening(worth: Floats) -> Floats:
+    """Give by how much the SE over buckets is widened; infinite below `ENOUGH_BUCKETS`.
 
-    The phases are the last axis of the values. Their estimates are not independent, for the same
-    users come back: what a bucket moves is added up over the phases before it is squared (Liang &
-    Zeger 1986). (nan, inf) where no phase has an estimate.
+    √(B/(B − 1)), as for any variance of a sample, times t₁₋α/₂ with B − 1 degrees of freedom over
+    z₁₋α/₂, for there are only B buckets to know it from. B is what the buckets are worth (Carter,
+    Schnepel & Steigerwald 2017, "Asymptotic behavior of a t-test robust to cluster heterogeneity"):
+    a few busy users make a few buckets count for all.
     """
-    widening = _widening(phases.worth)
-    ses = _se(phases.influence, widening)
-    usable = np.isfinite(ses) & np.isfinite(phases.value)
-    information = np.where(usable, 1 / np.where(usable, ses, 1.0) ** 2, 0.0)
-    total = information.sum(axis=-1, keepdims=True)
-    weights = information / np.where(total > 0, total, 1.0)
-    effect = (np.where(usable, phases.value, 0.0) * weights).sum(axis=-1)
-    influence = np.einsum("...pb,...p->...b", phases.influence, weights)
-    # As wide as in the phase whose buckets are worth least.
-    se = _se(influence, np.where(usable, widening, 0.0).max(axis=-1))
-    known = total[..., 0] > 0
-    return np.where(known, effect, np.nan), np.where(known, se, np.inf)
+    freedom = np.maximum(worth - 1, 1.0)
+    t = stdtrit(freedom, 1 - ALPHA / 2) / ndtri(1 - ALPHA / 2)
+    return np.where(worth >= ENOUGH_BUCKETS, np.sqrt(worth / freedom) * t, np.inf)
 
 
 def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -> float | None:
@@ -123,8 +145,8 @@ def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -
         counts: (B,) how many values it is of.
         variance: the variance of one value.
     """
-    se = float(clustered(sums, counts).se())
-    n = float(np.asarray(counts, float).sum())
+    s, n_b = (np.asarray(each, float)[None] for each in (sums, counts))
+    se, n = float(clustered([s], n_b).se().item()), float(n_b.sum())
     if not np.isfinite(se) or not variance > 0:
         return None
     return max(1.0, se**2 * n / variance)
@@ -145,17 +167,10 @@ def worth_in_users(counts: npt.ArrayLike) -> Floats:
     return np.where(total > 0, total**2 / np.maximum(spread, np.maximum(total, 1.0)), 0.0)
 
 
-def _widening(worth: Floats, alpha: float = ALPHA) -> Floats:
-    """Give what an se is widened by, as `Clustered.se` says; infinite below `ENOUGH_BUCKETS`."""
-    freedom = np.maximum(worth - 1, 1.0)
-    t = stdtrit(freedom, 1 - alpha / 2) / ndtri(1 - alpha / 2)
-    return np.where(worth >= ENOUGH_BUCKETS, np.sqrt(worth / freedom) * t, np.inf)
-
-
-def _se(influence: Floats, widening: Floats) -> Floats:
+def _se(variance: Floats, wider: Floats) -> Floats:
     """Give the standard error; infinite where no bucket moves anything."""
     with np.errstate(invalid="ignore"):
-        se = np.sqrt(_sum_of_squares(influence)) * widening
+        se = np.sqrt(np.maximum(variance, 0.0)) * wider
     return np.where(se > 0, se, np.inf)
 
 

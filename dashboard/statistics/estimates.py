@@ -8,7 +8,7 @@ of all metrics at once, along a first axis: an array operation on ten costs litt
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +54,7 @@ def estimate(sums: Cumulative, metrics: Sequence[str], variant: str) -> dict[str
     of_latency = np.array([each == LATENCY for each in metrics])[:, None]
     effect, ratio, events = _by_request(sums, metrics, variant)
     if sums.is_by_user:
-        users = zip(*(_by_user(sums, metric, variant) for metric in metrics), strict=True)
-        own_effect, own_ratio, buckets = (np.stack(each, axis=-2) for each in users)
+        own_effect, own_ratio, buckets = _by_user(sums, metrics, variant)
         ratio = _less_sure(own_ratio, ratio)
         effect = np.where(of_latency, ratio, _less_sure(own_effect, effect))
     else:
@@ -107,19 +106,39 @@ def _stacked(moments: Sequence[Moments]) -> Moments:
     )
 
 
-def _by_user(sums: Cumulative, metric: str, variant: str) -> tuple[Floats, Floats, Floats]:
-    """Give effect and log ratio over buckets, each above its SE, and what buckets are worth.
+def _by_user(
+    sums: Cumulative, metrics: Sequence[str], variant: str
+) -> tuple[Floats, Floats, Floats]:
+    """Give effects and log ratios over buckets, each above its SE, and what buckets are worth.
 
     They are worth what they are in the phase that is worth most, for each is estimated by itself.
     """
-    totals, counts = sums.by_bucket(metric)
-    control, treatment = (
-        clusters.clustered(totals[:, :, each], counts[:, :, each])
-        for each in (0, sums.variants.index(variant))
-    )
-    apart = treatment - control
-    effect, ratio = (clusters.combine(each) for each in (apart, treatment.ln() - control.ln()))
-    return np.array(effect), np.array(ratio), np.asarray(apart.worth.max(axis=-1))
+    found: dict[str, Floats] = {}
+    for part, named in _by_counts(sums, metrics).items():
+        totals = (_arms(sums, sums.by_bucket(metric)[0], variant) for metric in named)
+        means = clusters.clustered(totals, _arms(sums, sums.part(part), variant))
+        effect, ratio = means.apart(), means.ln().apart()
+        wider = clusters.widening(effect.worth)
+        worth = np.broadcast_to(effect.worth.max(axis=-1), effect.value.shape[:-1])
+        own = np.stack([*effect.combined(wider), *ratio.combined(wider), worth], axis=1)
+        found |= zip(named, own, strict=True)
+    d, se, ratio_d, ratio_se, worth = np.stack([found[metric] for metric in metrics], axis=1)
+    return np.stack([d, se]), np.stack([ratio_d, ratio_se]), worth
+
+
+def _arms(sums: Cumulative, of_buckets: Floats, variant: str) -> Floats:
+    """Give control and the variant in turn, by phase: (slices, phases * 2, B)."""
+    column = sums.variants.index(variant)
+    arms = of_buckets[:, :, 0 : column + 1 : column]
+    return arms.reshape(len(arms), -1, arms.shape[-1])
+
+
+def _by_counts(sums: Cumulative, metrics: Iterable[str]) -> dict[str, list[str]]:
+    """Put metrics of the same values together, by the part that counts these."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        found.setdefault(sums.counted_in(metric), []).append(metric)
+    return found
 
 
 def _less_sure(users: Floats, requests: Floats) -> Floats:

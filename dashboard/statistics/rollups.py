@@ -113,18 +113,21 @@ class Cumulative:
 
     def by_bucket(self, metric: str) -> tuple[Floats, Floats]:
         """Give a metric's sum, and how many values it is of, in each bucket of users."""
-        n, errors = self._part("n"), self._part("errors")
+        n = self.part(self.counted_in(metric))
         if metric == SUCCESS_RATE:
-            return n - errors, n
+            return n - self.part("errors"), n
         if metric == ERROR_RATE:
-            return errors, n
-        if metric == LATENCY:
-            return self._part("latency_ms"), n
-        return self._part(f"m_{metric}_sum"), self._part(f"m_{metric}_n")
+            return self.part("errors"), n
+        return self.part("latency_ms" if metric == LATENCY else f"m_{metric}_sum"), n
 
-    def _part(self, part: str) -> Floats:
+    def counted_in(self, metric: str) -> str:
+        """Name the part of the buckets that holds how many values a metric is of."""
+        return "n" if metric in (*RATES, LATENCY) else f"m_{metric}_n"
+
+    def part(self, name: str) -> Floats:
+        """Give a part of the buckets of users; zeros if nobody recorded it."""
         shape = (len(self.slices), len(self.phases), len(self.variants), BUCKETS)
-        found = self.buckets.get(part)
+        found = self.buckets.get(name)
         return np.zeros(shape) if found is None else found
 
     def custom_metrics(self) -> tuple[str, ...]:

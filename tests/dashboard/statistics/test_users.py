@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,8 +22,8 @@ from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evi
 from openfeature_triton.dashboard.statistics.clusters import (
     Clustered,
     clustered,
-    combine,
     design_effect,
+    widening,
     worth,
     worth_in_users,
 )
@@ -44,47 +46,59 @@ def users_plan(weights: dict[str, dict[str, float]] = EVEN, **more: object) -> P
     return Plan("control", weights, unit="user", minimum_effect=0.02, **more)  # type: ignore[arg-type]
 
 
+def means(*arms: tuple[Sequence[float] | Floats, Sequence[float] | Floats]) -> Clustered:
+    """One metric of several groups: sums and counts of each by bucket."""
+    sums, counts = (np.array(each, float) for each in zip(*arms, strict=True))
+    found = clustered([sums], counts)
+    return replace(found, value=found.value[0], covariance=found.covariance[0])
+
+
 def test_a_ratio_over_buckets_is_the_delta_methods() -> None:
     """Against a bootstrap over buckets, but for the widening that t has over the normal."""
     n = RNG.integers(50, 400, 128).astype(float)
     s = RNG.binomial(n.astype(int), RNG.beta(20, 180, 128)).astype(float)
-    found = clustered(s, n)
+    found = means((s, n))
     draws = []
     for _ in range(2000):
         chosen = RNG.integers(0, 128, 128)
         draws.append(s[chosen].sum() / n[chosen].sum())
-    assert float(found.value) == pytest.approx(s.sum() / n.sum())
-    assert float(found.se()) == pytest.approx(np.std(draws), rel=0.1)
-    assert clustered(np.zeros(128), np.zeros(128)).se() == math.inf
+    assert float(found.value[0]) == pytest.approx(s.sum() / n.sum())
+    assert float(found.se()[0]) == pytest.approx(np.std(draws), rel=0.1)
+    assert means((np.zeros(128), np.zeros(128))).se() == math.inf
 
 
 def test_the_variance_is_the_formula_bucket_by_bucket() -> None:
-    """B/(B − 1)·Σ(s_b − r·n_b)²/(Σn)², and t over z, in a plain loop."""
-    n, s = [10.0] * 40, [float(RNG.integers(0, 10)) for _ in range(40)]
-    r = sum(s) / sum(n)
-    variance = 40 / 39 * sum((a - r * b) ** 2 for a, b in zip(s, n, strict=True)) / sum(n) ** 2
+    """B/(B − 1)·Σ(s_b − r·n_b)²/(Σn)², and t over z, in a plain loop; of a difference likewise."""
+    n, s, t = [10.0] * 40, *([float(RNG.integers(0, 10)) for _ in range(40)] for _ in range(2))
     wider = stats.t.ppf(0.975, 39) / stats.norm.ppf(0.975)
-    assert float(clustered(s, n).se()) == pytest.approx(math.sqrt(variance) * wider)
+    apart = [b - a for a, b in zip(s, t, strict=True)]
+    for found, each in ((means((s, n)), s), (means((s, n), (t, n)).apart(), apart)):
+        r = sum(each) / sum(n)
+        moved = sum((a - r * b) ** 2 for a, b in zip(each, n, strict=True))
+        assert float(found.value[0]) == pytest.approx(r)
+        assert float(found.se()[0]) == pytest.approx(
+            math.sqrt(40 / 39 * moved / sum(n) ** 2) * wider
+        )
 
 
 def test_the_ln_is_the_delta_methods() -> None:
     """The standard error of ln r is that of r over r."""
     n, s = RNG.integers(50, 60, 128).astype(float), RNG.integers(20, 40, 128).astype(float)
-    found = clustered(s, n)
-    assert float(found.ln().value) == pytest.approx(math.log(s.sum() / n.sum()))
-    assert float(found.ln().se()) == pytest.approx(float(found.se() / found.value))
+    found = means((s, n))
+    assert float(found.ln().value[0]) == pytest.approx(math.log(s.sum() / n.sum()))
+    assert float(found.ln().se()[0]) == pytest.approx(float(found.se()[0] / found.value[0]))
 
 
 def test_phases_of_the_same_users_are_not_taken_for_independent() -> None:
     """Twice the same phase is as sure as once; two phases of other users are surer by √2."""
     n = np.full(128, 100.0)
     one, other = (RNG.normal(50, 5, 128) for _ in range(2))
-    se = float(clustered(one, n).se())
+    se = float(means((one, n)).se()[0])
     for second, wanted in ((one, se), (other, se / math.sqrt(2))):
-        both = clustered(np.stack([one, second]), np.stack([n, n]))
-        assert float(combine(both)[1]) == pytest.approx(wanted, rel=0.15)
-    none = Clustered(np.array([np.nan]), np.zeros((1, 128)), np.array([0.0]))
-    assert combine(none)[1] == math.inf
+        both = means((one, n), (second, n))
+        assert float(both.combined(widening(both.worth))[1]) == pytest.approx(wanted, rel=0.15)
+    none = means((np.zeros(128), np.zeros(128)))
+    assert none.combined(widening(none.worth))[1] == math.inf
 
 
 def test_a_few_busy_users_are_worth_few() -> None:
