@@ -8,7 +8,7 @@ from functools import reduce
 from operator import attrgetter
 from typing import Any
 
-from openfeature_triton.dashboard.histograms import merge
+from openfeature_triton.dashboard import histograms, user_sums
 from openfeature_triton.dashboard.store import (
     LAST_SEEN,
     PHASES,
@@ -50,7 +50,10 @@ def _added(
 
 def _both_totals(a: Totals, b: Totals) -> Totals:
     return replace(
-        a, fields=fields(a.fields, b.fields), latencies=merge((a.latencies, b.latencies))
+        a,
+        fields=fields(a.fields, b.fields),
+        latencies=histograms.merge((a.latencies, b.latencies)),
+        users=user_sums.merge((a.users, b.users)),
     )
 
 

@@ -18,10 +18,8 @@ from openfeature_triton.dashboard.statistics import (
     Guardrail,
     Plan,
     Slice,
-    buckets_of,
     summarize,
 )
-from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
 from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
 from openfeature_triton.dashboard.store import (
@@ -158,7 +156,7 @@ def slices(
             phase,
             variant,
             _fields(counts.get((start_ns, phase, variant), ()), has_exposures=has_exposures),
-            _buckets(by_user.get((start_ns, phase, variant), ())),
+            summary.users(by_user.get((start_ns, phase, variant), ())).parts,
         )
         for start_ns, phase, variant in dict.fromkeys((*counts, *by_user))
     )
@@ -196,15 +194,6 @@ def _fields(members: Iterable[Totals], *, has_exposures: bool) -> Mapping[str, f
     if not has_exposures:
         fields[schema.EXPOSURES] = fields.get(schema.REQUESTS, 0.0)
     return fields
-
-
-def _buckets(members: Iterable[Totals]) -> Mapping[str, Floats]:
-    """Add up the sums by buckets of users, which are many: as arrays."""
-    sums: dict[str, Floats] = {}
-    for each in members:
-        for part, held in buckets_of(each.fields).items():
-            sums[part] = sums[part] + held if part in sums else held
-    return sums
 
 
 def recent_start_ns(now: datetime) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from openfeature_triton.dashboard.histograms import MOST, histograms
-from openfeature_triton.dashboard.store import LATENCIES, TAGS, Query, Totals
+from openfeature_triton.dashboard.histograms import MOST, NOTHING, histograms
+from openfeature_triton.dashboard.store import CLUSTERS, LATENCIES, TAGS, Query, Totals
+from openfeature_triton.dashboard.user_sums import user_sums
 from openfeature_triton.hooks import schema
 
 K = TypeVar("K", bound=Hashable)
@@ -36,7 +37,7 @@ def totals(
     groups: dict[Group, int] = {}
     numbers = {key: groups.setdefault(group_of(key), len(groups)) for key in dict.fromkeys(keys)}
     at = [numbers[key] for key in keys]
-    held = (_latencies if query.what == LATENCIES else _fields)(at, fields, values, len(groups))
+    held = _MAKERS.get(query.what, _fields)(at, fields, values, len(groups))
     return tuple(
         Totals(*found, *sums)
         for found, sums in sorted(zip(groups, held, strict=True), key=lambda each: each[0])
@@ -61,3 +62,13 @@ def _latencies(
     bins = {field: schema.parse_bin_field(field) for field in dict.fromkeys(fields)}
     found = histograms(at, [bins[field] for field in fields], values, size)
     return (({}, each) for each in found)
+
+
+def _users(
+    at: Sequence[int], fields: Sequence[str], values: Sequence[float], size: int
+) -> Iterator[tuple[Any, ...]]:
+    return (({}, NOTHING, each) for each in user_sums(at, fields, values, size))
+
+
+_MAKERS: dict[str, Callable[..., Iterator[tuple[Any, ...]]]]
+_MAKERS = {LATENCIES: _latencies, CLUSTERS: _users}

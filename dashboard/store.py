@@ -12,6 +12,7 @@ from datetime import date, datetime, timezone
 from typing import Any, Literal, Protocol
 
 from openfeature_triton.dashboard.histograms import NOTHING, Histogram
+from openfeature_triton.dashboard.user_sums import NOBODY, UserSums
 from openfeature_triton.hooks import schema
 
 Step = Literal["day", "hour", "all"]
@@ -63,7 +64,8 @@ class Query:
 class Totals:
     """The sums of one group: what a query keeps apart, by tags and in time.
 
-    `fields` are named as in `hooks.schema`; latencies are counted in a histogram. What was read
+    `fields` are named as in `hooks.schema`; latencies are counted in a histogram,
+    and sums by buckets of users are arrays. What was read
     from different measurements, or summed over different times, is merged by adding. `start_ns` is
     when the slice of time began: a day of UTC, an hour, or 1970 where all time is one. `served`
     differs from `variant` after a fallback.
@@ -80,6 +82,7 @@ class Totals:
     start_ns: int
     fields: Mapping[str, float]
     latencies: Histogram = NOTHING
+    users: UserSums = NOBODY
 
     @property
     def day(self) -> date:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from openfeature_triton.dashboard import histograms
+from openfeature_triton.dashboard import histograms, user_sums
 from openfeature_triton.dashboard.histograms import Histogram
 from openfeature_triton.dashboard.store import Totals
+from openfeature_triton.dashboard.user_sums import UserSums
 from openfeature_triton.hooks import schema
 
 K = TypeVar("K", bound=Hashable)
@@ -74,6 +75,11 @@ def merge(totals: Iterable[Totals]) -> Fields:
 def latencies(totals: Iterable[Totals]) -> Histogram:
     """Give the histogram of all totals."""
     return histograms.merge(each.latencies for each in totals)
+
+
+def users(totals: Iterable[Totals]) -> UserSums:
+    """Give the sums by buckets of users of all totals."""
+    return user_sums.merge(each.users for each in totals)
 
 
 def group(totals: Iterable[Totals], key: Callable[[Totals], K]) -> dict[K, tuple[Totals, ...]]:

@@ -79,7 +79,7 @@ def _counts(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> Float
     known = set(names)
     timed = [each for each in slices if not known.isdisjoint(each.fields)]
     variants = [variant for _, _, variant in axes.places(timed)]
-    return _sums(timed, names, variants, len(axes.variants)).T
+    return np.transpose(_sums(timed, names, variants, len(axes.variants)))
 
 
 def _sums(

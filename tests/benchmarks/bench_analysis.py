@@ -1,9 +1,13 @@
 """The whole analysis of an experiment from merged rollups: 30 days, 2 phases, 2 variants.
 
-Run by hand: `python tests/benchmarks/bench_analysis.py`. Printed are the median and the spread of
-one `summarize`, of 30 daily looks and of the page's 99, where requests are compared and where users
-are; beside it reading the same rollups as JSON, as a floor, and making arrays of the buckets of
-users.
+Run by hand: `python tests/benchmarks/bench_analysis.py`. Printed are the median and the spread, at
+30 daily looks and at the page's 99, where requests are compared and where users are, of
+
+- `analyse`: all that a page does from the totals that it remembers to a verdict,
+- `summarize`: the statistics alone, most of it,
+- `totals`: making totals, and arrays of the buckets of users, of all rows of a store: once,
+- `buckets_of`: making these arrays in a notebook, of fields by name,
+- `json.loads`: reading the same rollups as JSON, as a floor.
 """
 
 from __future__ import annotations
@@ -12,36 +16,48 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Literal
 
 import numpy as np
 
-from openfeature_triton.dashboard.statistics import Plan, Slice, buckets_of, summarize
+from openfeature_triton.dashboard import rows
+from openfeature_triton.dashboard.plans import BY_VARIANT, analyse, slices
+from openfeature_triton.dashboard.statistics import Plan, buckets_of, summarize
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails
+from openfeature_triton.dashboard.store import (
+    CLUSTERS,
+    COUNTS,
+    LATENCIES,
+    STEP_NS,
+    Query,
+    Totals,
+)
 from openfeature_triton.hooks.histogram import bin_of
 from openfeature_triton.hooks.schema import CLUSTER_BUCKETS, cluster_fields, cluster_metric_fields
 
 ROUNDS = 51
+NOW = datetime(1970, 1, 31, tzinfo=timezone.utc)
+
+Rows = list[tuple[tuple[int, str, str], str, float]]
+"""The hour, the phase and the variant, a field, and its sum."""
 
 
-Recorded = list[tuple[int, str, str, dict[str, float], dict[str, float]]]
-
-
-def _recorded(hours: int, *, by_user: bool) -> Recorded:
-    """Thirty days of two variants: index, phase, variant, fields, clusters.
-
-    By the day, but for the first hours, and all latencies in each variant's first slice.
-    """
+def _recorded(hours: int, *, by_user: bool) -> dict[str, Rows]:
+    """Thirty days of two variants: by the day, but for the first hours."""
     rng = np.random.default_rng(0)
-    found: Recorded = []
+    found: dict[str, Rows] = {COUNTS: [], LATENCIES: [], CLUSTERS: []}
     for at in (*range(hours), *range(hours, 720, 24)):
         requests = 200 if at < hours else 5000
         for variant, median_ms in (("control", 200.0), ("treatment", 180.0)):
-            fields = _light(np.exp(rng.normal(np.log(median_ms), 0.5, requests)))
-            fields |= _latencies(rng, median_ms) if at == 0 else {}
-            clusters = _clusters(rng, requests) if by_user else {}
-            found.append((at, "p1" if at < 240 else "p2", variant, fields, clusters))
+            key = at, "p1" if at < 240 else "p2", variant
+            light = _light(np.exp(rng.normal(np.log(median_ms), 0.5, requests)))
+            found[COUNTS] += ((key, *each) for each in light.items())
+            if at == 0:
+                found[LATENCIES] += ((key, *each) for each in _latencies(rng, median_ms).items())
+            if by_user:
+                found[CLUSTERS] += ((key, *each) for each in _clusters(rng, requests).items())
     return found
 
 
@@ -82,6 +98,20 @@ def _clusters(rng: np.random.Generator, requests: int) -> dict[str, float]:
     return found
 
 
+def _totals(recorded: dict[str, Rows]) -> tuple[list[Totals], list[Totals]]:
+    """Make totals of rows, as a store does; those by buckets of users apart."""
+    counts, latencies, clusters = (_made(what, given) for what, given in recorded.items())
+    return [*counts, *latencies], [*clusters]
+
+
+def _made(what: str, given: Rows) -> tuple[Totals, ...]:
+    query, hour_ns = Query(what, "e", by=BY_VARIANT), STEP_NS["hour"]
+    keys, fields, values = zip(*given, strict=True) if given else ((), (), ())
+    return rows.totals(
+        query, keys, lambda key: rows.group(query, key[1:], key[0] * hour_ns), fields, values
+    )
+
+
 def _ms(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
@@ -102,15 +132,18 @@ def _compare(unit: Literal["request", "user"], hours: int) -> None:
         "control", {"p1": even, "p2": even}, minimum_effect=0.01, planned_requests=300_000,
         guardrails=parse_guardrails("error_rate:10%, latency_p95:20%"), unit=unit,
     )  # fmt: skip
-    text = json.dumps([(fields, clusters) for *_, fields, clusters in recorded])
-    slices = [
-        Slice(at, phase, variant, fields, buckets_of(clusters))
-        for at, phase, variant, fields, clusters in recorded
-    ]
+    text = json.dumps(recorded)
+    totals, clusters = _totals(recorded)
+    used = [*slices(plan, totals, clusters)]
+    by_name: dict[tuple[int, str, str], dict[str, float]] = {}
+    for key, field, value in recorded[CLUSTERS]:
+        by_name.setdefault(key, {})[field] = value
     calls: dict[str, Callable[[], object]] = {
+        "analyse": lambda: analyse(plan, totals, NOW, clusters),
+        "summarize": lambda: summarize(used, plan),
+        "totals": lambda: _totals(recorded),
+        "buckets_of": lambda: [buckets_of(each) for each in by_name.values()],
         "json.loads": lambda: json.loads(text),
-        "buckets_of": lambda: [buckets_of(clusters) for *_, clusters in recorded],
-        "summarize": lambda: summarize(slices, plan),
     }
     rounds = [{name: _ms(call) for name, call in calls.items()} for _ in range(ROUNDS)]
     times = {name: [each[name] for each in rounds] for name in calls}

@@ -29,7 +29,6 @@ from openfeature_triton.dashboard.store import (
 )
 from openfeature_triton.hooks import MemorySink, Point, Recorder, RecorderSettings, Series
 from openfeature_triton.hooks.late import NS_PER_DAY
-from openfeature_triton.hooks.schema import parse_cluster_field
 from tests.dashboard.stores import AnyStore, influx_store, one, postgres_store, sqlite_store
 
 pytestmark = [
@@ -308,8 +307,7 @@ def _written(sink: MemorySink) -> list[Point]:
 
 def _of_part(totals: Totals, part: str) -> float:
     """The sum over all buckets of users."""
-    parsed = ((parse_cluster_field(name), value) for name, value in totals.fields.items())
-    return sum(value for named, value in parsed if named is not None and named[1] == part)
+    return float(totals.users.parts[part].sum())
 
 
 PAGES = (
