@@ -190,10 +190,10 @@ def _index(start_ns: int) -> int:
 
 def _fields(members: Iterable[Totals], *, has_exposures: bool) -> Mapping[str, float]:
     """Where nothing counts exposures, requests say who was sent where."""
-    fields = dict(summary.merge(members))
-    if not has_exposures:
-        fields[schema.EXPOSURES] = fields.get(schema.REQUESTS, 0.0)
-    return fields
+    fields = summary.merge(members)
+    return (
+        fields if has_exposures else {**fields, schema.EXPOSURES: fields.get(schema.REQUESTS, 0.0)}
+    )
 
 
 def recent_start_ns(now: datetime) -> int:

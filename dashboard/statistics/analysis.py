@@ -160,6 +160,6 @@ def _user_share(sums: Cumulative) -> float | None:
     """Give the share of the requests that are in a bucket of users."""
     if not sums.is_by_user:
         return None
-    _, named = sums.by_bucket(ERROR_RATE)
+    named = sums.part("n")
     requests = float(sums.of(schema.REQUESTS)[-1].sum())
     return min(float(named[-1].sum()) / requests, 1.0) if requests > 0 else None

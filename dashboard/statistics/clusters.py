@@ -163,7 +163,7 @@ def worth_in_users(counts: npt.ArrayLike) -> Floats:
     """
     n = np.asarray(counts, float)
     total, buckets = n.sum(axis=-1), n.shape[-1]
-    spread = n.var(axis=-1, ddof=1) * buckets
+    spread = (_sum_of_squares(n) - total**2 / buckets) * buckets / (buckets - 1)
     return np.where(total > 0, total**2 / np.maximum(spread, np.maximum(total, 1.0)), 0.0)
 
 

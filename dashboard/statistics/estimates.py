@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from openfeature_triton.dashboard.statistics import clusters
 from openfeature_triton.dashboard.statistics.always_valid import Floats
-from openfeature_triton.dashboard.statistics.clusters import ENOUGH_BUCKETS
+from openfeature_triton.dashboard.statistics.clusters import ENOUGH_BUCKETS, Clustered
 from openfeature_triton.dashboard.statistics.moments import Moments, combine, difference, log_ratio
-from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES, Cumulative
+from openfeature_triton.dashboard.statistics.rollups import LATENCY, RATES, SUCCESS_RATE, Cumulative
 from openfeature_triton.dashboard.statistics.verdict import ENOUGH_EVENTS
 
 Bools = npt.NDArray[np.bool_]
@@ -114,9 +114,8 @@ def _by_user(
     They are worth what they are in the phase that is worth most, for each is estimated by itself.
     """
     found: dict[str, Floats] = {}
-    for part, named in _by_counts(sums, metrics).items():
-        totals = (_arms(sums, sums.by_bucket(metric)[0], variant) for metric in named)
-        means = clusters.clustered(totals, _arms(sums, sums.part(part), variant))
+    for counted, named in _by_counts(sums, metrics).items():
+        means = _means(sums, named, counted, variant)
         effect, ratio = means.apart(), means.ln().apart()
         wider = clusters.widening(effect.worth)
         worth = np.broadcast_to(effect.worth.max(axis=-1), effect.value.shape[:-1])
@@ -126,19 +125,33 @@ def _by_user(
     return np.stack([d, se]), np.stack([ratio_d, ratio_se]), worth
 
 
-def _arms(sums: Cumulative, of_buckets: Floats, variant: str) -> Floats:
-    """Give control and the variant in turn, by phase: (slices, phases * 2, B)."""
-    column = sums.variants.index(variant)
-    arms = of_buckets[:, :, 0 : column + 1 : column]
-    return arms.reshape(len(arms), -1, arms.shape[-1])
-
-
 def _by_counts(sums: Cumulative, metrics: Iterable[str]) -> dict[str, list[str]]:
     """Put metrics of the same values together, by the part that counts these."""
     found: dict[str, list[str]] = {}
     for metric in metrics:
-        found.setdefault(sums.counted_in(metric), []).append(metric)
+        found.setdefault(sums.parts(metric)[1], []).append(metric)
     return found
+
+
+def _means(sums: Cumulative, metrics: Sequence[str], counted: str, variant: str) -> Clustered:
+    """Give the means of metrics of the same values; both rates come from the errors."""
+    summed = [sums.parts(metric)[0] for metric in metrics]
+    parts = [*dict.fromkeys(summed)]
+    found = clusters.clustered(
+        (_arms(sums.part(part), sums, variant) for part in parts),
+        _arms(sums.part(counted), sums, variant),
+    )
+    rows = [parts.index(part) for part in summed]
+    of_success = np.array([metric == SUCCESS_RATE for metric in metrics])[:, None, None]
+    value = np.where(of_success, 1 - found.value[rows], found.value[rows])
+    return Clustered(value, found.covariance[rows], found.worth)
+
+
+def _arms(of_buckets: Floats, sums: Cumulative, variant: str) -> Floats:
+    """Give control and the variant in turn, by phase: (slices, phases * 2, B)."""
+    column = sums.variants.index(variant)
+    arms = of_buckets[:, :, 0 : column + 1 : column]
+    return arms.reshape(len(arms), -1, arms.shape[-1])
 
 
 def _less_sure(users: Floats, requests: Floats) -> Floats:

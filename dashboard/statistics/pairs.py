@@ -69,7 +69,9 @@ def _design_effect(sums: Cumulative, variant: str) -> float | None:
     if not sums.is_by_user:
         return 1.0
     column = sums.variants.index(variant)
-    totals, counts = (each[-1, :, column].sum(axis=0) for each in sums.by_bucket(LATENCY))
+    totals, counts = (
+        each[-1, :, column].sum(axis=0) for each in map(sums.part, sums.parts(LATENCY))
+    )
     moments = arm(sums, LATENCY, variant)
     n, total, squares = (
         float(each[-1].sum()) for each in (moments.n, moments.total, moments.squares)

@@ -111,18 +111,14 @@ class Cumulative:
             return Moments(requests, self.of(total), self.of(squares))
         return Moments(*(self.of(name) for name in schema.metric_fields(metric)))
 
-    def by_bucket(self, metric: str) -> tuple[Floats, Floats]:
-        """Give a metric's sum, and how many values it is of, in each bucket of users."""
-        n = self.part(self.counted_in(metric))
-        if metric == SUCCESS_RATE:
-            return n - self.part("errors"), n
-        if metric == ERROR_RATE:
-            return self.part("errors"), n
-        return self.part("latency_ms" if metric == LATENCY else f"m_{metric}_sum"), n
+    def parts(self, metric: str) -> tuple[str, str]:
+        """Name the parts of the buckets of users that a metric is the ratio of.
 
-    def counted_in(self, metric: str) -> str:
-        """Name the part of the buckets that holds how many values a metric is of."""
-        return "n" if metric in (*RATES, LATENCY) else f"m_{metric}_n"
+        Of a success rate it is that of the errors, which it is 1 less.
+        """
+        if metric in RATES:
+            return "errors", "n"
+        return ("latency_ms", "n") if metric == LATENCY else (f"m_{metric}_sum", f"m_{metric}_n")
 
     def part(self, name: str) -> Floats:
         """Give a part of the buckets of users; zeros if nobody recorded it."""

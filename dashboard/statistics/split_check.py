@@ -8,7 +8,7 @@ import numpy as np
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats, running_p
 from openfeature_triton.dashboard.statistics.results import SplitResult
-from openfeature_triton.dashboard.statistics.rollups import ERROR_RATE, Cumulative, Plan
+from openfeature_triton.dashboard.statistics.rollups import Cumulative, Plan
 from openfeature_triton.dashboard.statistics.split import (
     ALARM,
     log_mean,
@@ -46,7 +46,7 @@ def _requests(sums: Cumulative, plan: Plan) -> Floats:
 
 def _users(sums: Cumulative, plan: Plan) -> Floats:
     """Give ln e at each slice: the mean over phases and treatments of each pair's share."""
-    _, n = sums.by_bucket(ERROR_RATE)
+    n = sums.part("n")
     found = []
     for row, weights in _weighted(sums, plan):
         for column in range(1, len(sums.variants)):

@@ -6,13 +6,11 @@ Run by hand: `python tests/benchmarks/bench_analysis.py`. Printed are the median
 - `analyse`: all that a page does from the totals that it remembers to a verdict,
 - `summarize`: the statistics alone, most of it,
 - `totals`: making totals, and arrays of the buckets of users, of all rows of a store: once,
-- `buckets_of`: making these arrays in a notebook, of fields by name,
-- `json.loads`: reading the same rollups as JSON, as a floor.
+- `buckets_of`: making these arrays in a notebook, of fields by name.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -119,7 +117,7 @@ def _ms(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Time each kind of experiment and its floors in turn."""
+    """Time each kind of experiment."""
     for hours in (0, 72):
         print(f"{hours + (720 - hours) // 24} looks")
         for unit in ("request", "user"):
@@ -132,7 +130,6 @@ def _compare(unit: Literal["request", "user"], hours: int) -> None:
         "control", {"p1": even, "p2": even}, minimum_effect=0.01, planned_requests=300_000,
         guardrails=parse_guardrails("error_rate:10%, latency_p95:20%"), unit=unit,
     )  # fmt: skip
-    text = json.dumps(recorded)
     totals, clusters = _totals(recorded)
     used = [*slices(plan, totals, clusters)]
     by_name: dict[tuple[int, str, str], dict[str, float]] = {}
@@ -143,11 +140,9 @@ def _compare(unit: Literal["request", "user"], hours: int) -> None:
         "summarize": lambda: summarize(used, plan),
         "totals": lambda: _totals(recorded),
         "buckets_of": lambda: [buckets_of(each) for each in by_name.values()],
-        "json.loads": lambda: json.loads(text),
     }
-    rounds = [{name: _ms(call) for name, call in calls.items()} for _ in range(ROUNDS)]
-    times = {name: [each[name] for each in rounds] for name in calls}
-    for name, values in times.items():
+    for name, call in calls.items():
+        values = [_ms(call) for _ in range(ROUNDS)]
         print(
             f"by {unit:8} {name:12} median {statistics.median(values):6.2f} ms"
             f"   min {min(values):.2f}   max {max(values):.2f}"
