@@ -79,7 +79,7 @@ def latencies(totals: Iterable[Totals]) -> Histogram:
 
 def users(totals: Iterable[Totals]) -> UserSums:
     """Give the sums by buckets of users of all totals."""
-    return user_sums.merge(each.users for each in totals)
+    return user_sums.merge([each.users for each in totals])
 
 
 def group(totals: Iterable[Totals], key: Callable[[Totals], K]) -> dict[K, tuple[Totals, ...]]:

@@ -45,7 +45,7 @@ NOBODY = UserSums()
 
 def merge(given: Iterable[UserSums]) -> UserSums:
     """Add user sums up."""
-    members = [each for each in given if each]
+    members = [each for each in given if each.parts]
     if len(members) < 2:
         return members[0] if members else NOBODY
     sums: dict[str, Floats] = {}
