@@ -6,7 +6,7 @@ which plays operator, service and stakeholder at once, also imports `provider`.
 The way of a number through its modules:
 
     read       settings, open_store, store, sql_store, influx_store, day_spans, rows, adding,
-               histograms, remembering
+               histograms, user_sums, remembering
     known      definitions, phases, phase_changes, rule_text, plans, statistics
     shown      chosen, known, summary, breakdowns, effects, bars, developments, forest, plots,
                validity, losses, verdicts, report, listing, processes, pipeline, formats
