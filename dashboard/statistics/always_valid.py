@@ -1,15 +1,16 @@
 """Always-valid inference for a normal effect estimate: holds however often one looks.
 
-The mixture sequential probability ratio test (Robbins 1970, "Statistical methods related to the law
-of the iterated logarithm"; Johari, Koomen, Pekelis & Walsh 2022, "Always valid inference:
-continuous monitoring of A/B tests", section 5 in the version of 2019): the effect under the
-alternative is N(0, τ²), the estimate is N(effect, SE²). With g = (τ/SE)² and z = d/SE, the evidence
-against no effect is
+The mixture sequential probability ratio test (Johari, Koomen, Pekelis & Walsh 2022, "Always valid
+inference: continuous monitoring of A/B tests", section 5 in the version of 2019), which is the
+two-sided normal mixture of Howard, Ramdas, McAuliffe & Sekhon 2021, "Time-uniform, nonparametric,
+nonasymptotic confidence sequences", section 3 (their V/ρ is our g; numbers are those of version 9
+on arXiv): the effect under the alternative is N(0, τ²), the estimate is N(effect, SE²). With
+g = (τ/SE)² and z = d/SE, the evidence against no effect is
 
     e = (1 + g)^(−1/2) · exp(z²/2 · g/(1 + g)).
 
 Under no effect e is a non-negative martingale that starts at 1, so by Ville's inequality the chance
-that it ever reaches 1/α is at most α.
+that it ever reaches 1/α is at most α (their lemma 2).
 """
 
 from __future__ import annotations
@@ -29,9 +30,8 @@ POWER = 0.8
 def planned_g(alpha: float = ALPHA) -> float:
     """Give the g that makes the interval narrowest: −2 ln α + ln(1 − 2 ln α), 7.94 for α = 0.05.
 
-    An approximation to the optimum that Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2021,
-    "Time-uniform central limit theory and asymptotic confidence sequences", give with a Lambert W
-    function.
+    The optimum is −W₋₁(−α²/e) − 1 (Howard et al. 2021, proposition 3), where 1 + g is a root of
+    x = 1 − 2 ln α + ln x. This is one step of that, from x = 1 − 2 ln α.
     """
     return -2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))
 
@@ -39,7 +39,8 @@ def planned_g(alpha: float = ALPHA) -> float:
 def mixture_scale(minimum_effect: float, alpha: float = ALPHA, power: float = POWER) -> float:
     """Give τ from the *planned* effect, in its unit, so that g is optimal when the plan is reached.
 
-    At the planned end the standard error is minimum_effect / (z₁₋α/₂ + z_power).
+    At the planned end the standard error is minimum_effect / (z₁₋α/₂ + z_power): the sample size
+    of `planner`, solved for it. The tuning to one time is that of Howard et al. 2021, section 3.5.
     """
     planned_se = abs(minimum_effect) / (ndtri(1 - alpha / 2) + ndtri(power))
     return math.sqrt(planned_g(alpha)) * float(planned_se)
@@ -47,6 +48,8 @@ def mixture_scale(minimum_effect: float, alpha: float = ALPHA, power: float = PO
 
 def log_evidence(effect: npt.ArrayLike, se: npt.ArrayLike, tau: float) -> Floats:
     """Give ln e of estimates against no effect; 0 where the standard error is not finite.
+
+    The normal mixture of Johari et al. 2022, section 5, and of Howard et al. 2021, lemma 2.
 
     Args:
         effect: estimates, any shape.
@@ -63,8 +66,8 @@ def log_evidence(effect: npt.ArrayLike, se: npt.ArrayLike, tau: float) -> Floats
 def half_width(se: npt.ArrayLike, tau: float, alpha: float = ALPHA) -> Floats:
     """Give half the width of the always-valid 1 − α interval around an estimate.
 
-    SE · √[(1 + 1/g)(ln(1 + g) + 2 ln(1/α))]: the effects d₀ with e(d − d₀) < 1/α. Infinite where
-    the standard error is.
+    SE · √[(1 + 1/g)(ln(1 + g) + 2 ln(1/α))]: the effects d₀ with e(d − d₀) < 1/α (Howard et al.
+    2021, eq. 14). Infinite where the standard error is.
     """
     s = np.asarray(se, float)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -73,7 +76,10 @@ def half_width(se: npt.ArrayLike, tau: float, alpha: float = ALPHA) -> Floats:
 
 
 def factor(g: npt.ArrayLike, alpha: float = ALPHA) -> Floats:
-    """Give what takes the place of 1.96 in an always-valid interval, for g = (τ/SE)²."""
+    """Give what takes the place of 1.96 in an always-valid interval, for g = (τ/SE)².
+
+    Howard et al. 2021, eq. 14, over √V.
+    """
     ratio = np.asarray(g, float)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.sqrt((1 + 1 / ratio) * (np.log1p(ratio) + 2 * math.log(1 / alpha))))
@@ -81,6 +87,8 @@ def factor(g: npt.ArrayLike, alpha: float = ALPHA) -> Floats:
 
 def running_p(log_e: npt.ArrayLike) -> Floats:
     """Give the always-valid p-value after each look: the least of min(1, 1/e) so far.
+
+    Johari et al. 2022, section 5; that it holds at any time is lemma 3 of Howard et al. 2021.
 
     Args:
         log_e: ln e at each look, in the order of time along the first axis.

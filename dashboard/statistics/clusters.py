@@ -2,10 +2,11 @@
 
 Requests of one user resemble each other, so what counts as independent are buckets of users. A mean
 is a ratio of sums, r = Σs/Σn, and a bucket moves it by (s_b − r·n_b)/Σn: the delta method for a
-ratio (Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics: a practical guide
-with novel ideas"), over buckets of users as in Kohavi, Tang & Xu 2020, "Trustworthy online
-controlled experiments", chapter 18. Users are hashed into buckets by a salt of its own, so buckets
-are independent and alike whatever single users do.
+ratio, over buckets of users (Kohavi, Tang & Xu 2020, "Trustworthy online controlled experiments",
+chapter 18; Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics: a practical
+guide with novel ideas"). Users are hashed into buckets by a salt of its own, so buckets are
+independent and alike whatever single users do. What few or unequal buckets cost is after Cameron &
+Miller 2015, "A practitioner's guide to cluster-robust inference", sections II and VI.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from openfeature_triton.dashboard.statistics.always_valid import ALPHA, Floats
 
 BUCKETS = 128
 ENOUGH_BUCKETS = 20.0
-"""How many equally busy buckets of the smaller arm make a variance worth anything."""
+"""How many equally busy buckets of the smaller arm make a variance worth anything.
+
+Below 20 tests are of another size than they say (Cameron & Miller 2015, section VI.D).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,11 @@ class Clustered:
         )
 
     def ln(self) -> Clustered:
-        """Give the logarithms, by the delta method; nan where a value is not positive."""
+        """Give the logarithms; nan where a value is not positive.
+
+        By the delta method, cov(ln r, ln r′) = cov(r, r′)/(r·r′) (Kohavi, Tang & Xu 2020, chapter
+        18).
+        """
         known = self.value > 0
         value = np.where(known, self.value, np.nan)
         slope = np.where(known, 1 / value, 0.0)
@@ -60,8 +68,10 @@ class Clustered:
     def combined(self, wider: Floats) -> tuple[Floats, Floats]:
         """Combine phases, the last axis, by inverse variance: effect and standard error (…).
 
-        Their estimates are not independent, for the same users come back, so their covariance
-        counts (Liang & Zeger 1986). (nan, inf) where no phase has an estimate.
+        Weights as in `moments.combine` (Borenstein et al. 2009, eq. 11.2). Estimates are not
+        independent, for the same users come back: the variance is wᵀVw, by the covariance that
+        `clustered` gives (Cameron & Miller 2015, section II.C). (nan, inf) where no phase has an
+        estimate.
 
         Args:
             wider: what `widening` gives of what they are worth.
@@ -85,8 +95,8 @@ class Clustered:
 def clustered(sums: Iterable[npt.ArrayLike], counts: npt.ArrayLike) -> Clustered:
     """Give r = Σs/Σn of each of several metrics (metrics, …, m); nan where nothing was counted.
 
-    cov(r, r′) = Σ(s_b − r·n_b)(s′_b − r′·n′_b) / (Σn·Σn′), the sandwich of Liang & Zeger 1986,
-    "Longitudinal data analysis using generalized linear models".
+    cov(r, r′) = Σ(s_b − r·n_b)(s′_b − r′·n′_b) / (Σn·Σn′), the sandwich of Liang & Zeger 1986
+    (Cameron & Miller 2015, section II.C, eq. 10 and 11, where x is which mean a request is of).
 
     Args:
         sums: of each metric its sum in each bucket (…, m, B).
@@ -110,8 +120,10 @@ def clustered(sums: Iterable[npt.ArrayLike], counts: npt.ArrayLike) -> Clustered
 def worth(counts: npt.ArrayLike) -> Floats:
     """Give how many equally busy buckets as much can be learned from: (Σn)²/Σn².
 
-    The effective sample size of unequal weights (Kish 1965, "Survey sampling"); it
-    knows how busy users are, and nothing of how they fared.
+    The effective number of clusters, B/(1 + CV²), of Carter, Schnepel & Steigerwald 2017 (Cameron &
+    Miller 2015, section VI.D, eq. 27), where a bucket of many users adds to the variance as its
+    requests: Kish's effective sample size of unequal weights. It knows how busy users are, and
+    nothing of how they fared.
 
     Args:
         counts: (…, B) the requests in each bucket.
@@ -124,10 +136,9 @@ def worth(counts: npt.ArrayLike) -> Floats:
 def widening(worth: Floats) -> Floats:
     """Give by how much the SE over buckets is widened; infinite below `ENOUGH_BUCKETS`.
 
-    √(B/(B − 1)), as for any variance of a sample, times t₁₋α/₂ with B − 1 degrees of freedom over
-    z₁₋α/₂, for there are only B buckets to know it from. B is what the buckets are worth (Carter,
-    Schnepel & Steigerwald 2017, "Asymptotic behavior of a t-test robust to cluster heterogeneity"):
-    a few busy users make a few buckets count for all.
+    √(B/(B − 1)), times t₁₋α/₂ with B − 1 degrees of freedom over z₁₋α/₂, for there are only B
+    buckets to know it from (Cameron & Miller 2015, section II.C, eq. 12, and section VI). B is what
+    the buckets are worth: a few busy users make a few buckets count for all.
     """
     freedom = np.maximum(worth - 1, 1.0)
     t = stdtrit(freedom, 1 - ALPHA / 2) / ndtri(1 - ALPHA / 2)
@@ -137,8 +148,9 @@ def widening(worth: Floats) -> Floats:
 def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -> float | None:
     """Give how many requests of users say as much as one independent one; at least 1.
 
-    The variance of the mean over buckets of users against that of as many independent values (the
-    design effect of Kish 1965). None where the buckets are worth too little to know it.
+    The variance of the mean over buckets of users against that of as many independent values, σ²/n
+    (Kish's design effect; Cameron & Miller 2015, section II.B, where eq. 6 has it from the
+    correlation within clusters). None where the buckets are worth too little to know it.
 
     Args:
         sums: (B,) the sum of a metric in each bucket.
@@ -155,8 +167,9 @@ def design_effect(sums: npt.ArrayLike, counts: npt.ArrayLike, variance: float) -
 def worth_in_users(counts: npt.ArrayLike) -> Floats:
     """Give how many equally busy users as much can be learned from: (Σm)²/Σm² over users.
 
-    Users fall into buckets at random, so Σm² is what buckets differ by, B/(B − 1)·Σ(n_b − n̄)² on
-    average, whichever variant each user got. 0 where nothing was counted; at most Σn.
+    Our own derivation: users fall into buckets at random, each with its m requests, so n_b has the
+    variance Σm²·(1/B)(1 − 1/B), and Σm² is B/(B − 1)·Σ(n_b − n̄)² on average, whichever variant each
+    user got. 0 where nothing was counted; at most Σn.
 
     Args:
         counts: (…, B) the requests in each bucket, of all variants.
@@ -168,7 +181,7 @@ def worth_in_users(counts: npt.ArrayLike) -> Floats:
 
 
 def _se(variance: Floats, wider: Floats) -> Floats:
-    """Give the standard error; infinite where no bucket moves anything."""
+    """Give the SE, widened as `widening` says; infinite where no bucket moves anything."""
     with np.errstate(invalid="ignore"):
         se = np.sqrt(np.maximum(variance, 0.0)) * wider
     return np.where(se > 0, se, np.inf)

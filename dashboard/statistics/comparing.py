@@ -56,7 +56,7 @@ def compare(pair: Pair, metric: str) -> MetricResult:
 def _direction(effect: Floats, log_e: Floats) -> int:
     """Give −1 or 1, as the evidence was at its height; 0 where the effect has turned since.
 
-    A treatment that was shown to be worse, and has been mended, is not shown to be better.
+    Our own rule: a treatment that was shown to be worse, and was mended, is not shown to be better.
     """
     then, now = float(effect[np.argmax(log_e)]), float(effect[-1])
     return 0 if not then * now > 0 else 1 if now > 0 else -1
@@ -83,7 +83,10 @@ def steps(pair: Pair) -> tuple[Step, ...]:
 
 
 def compare_quantiles(pair: Pair, metric: str, alpha: float) -> tuple[float, float, Ratio] | None:
-    """Give a latency quantile of control and of a variant in ms, and their ratio's interval."""
+    """Give a latency quantile of control and of a variant in ms, and their ratio's interval.
+
+    Ranks of users' requests vary as the design effect says (`clusters.design_effect`).
+    """
     sums, planned = pair.sums, pair.plan.planned_requests
     arms = []
     for name in pair.names:

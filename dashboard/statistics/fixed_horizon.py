@@ -16,7 +16,8 @@ def newcombe(x1: float, n1: float, x0: float, n0: float, alpha: float = 0.05) ->
     """Give the 1 − α interval of the rates' difference x1/n1 − x0/n0.
 
     The hybrid score interval of Newcombe 1998, "Interval estimation for the difference between
-    independent proportions: comparison of eleven methods", method 10.
+    independent proportions: comparison of eleven methods", method 10 (also Fagerland, Lydersen &
+    Laake 2017, "Statistical analysis of contingency tables", chapter 4).
     """
     p1, p0 = x1 / n1, x0 / n0
     low1, high1 = wilson(x1, n1, alpha)
@@ -28,7 +29,8 @@ def newcombe(x1: float, n1: float, x0: float, n0: float, alpha: float = 0.05) ->
 def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
     """Give the 1 − α score interval of one rate.
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference"; without
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference", pages 209
+    to 212 (also NIST/SEMATECH, "e-Handbook of statistical methods", section 7.2.4.1); without
     continuity correction.
     """
     z = float(ndtri(1 - alpha / 2))
@@ -40,7 +42,8 @@ def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
 def normal_half_width(se: float, alpha: float = 0.05) -> float:
     """Give half the width of the 1 − α interval of an estimate that is normal, z₁₋α/₂ · SE.
 
-    Wald's interval, for estimates over buckets of users, whose SE is widened for t already.
+    Wald's interval, for estimates over buckets of users, whose SE is widened for t already: so it
+    is that of T(B − 1) (Cameron & Miller 2015, section VI; see `clusters`).
     """
     return float(ndtri(1 - alpha / 2)) * se
 
@@ -54,7 +57,9 @@ def welch(treatment: Arm, control: Arm, alpha: float = 0.05) -> Interval:
 
     Welch 1947, "The generalization of Student's problem when several different population variances
     are involved", pages 28 to 35; degrees of freedom by Satterthwaite 1946, "An approximate
-    distribution of estimates of variance components". A variance of 0 in both arms gives a point.
+    distribution of estimates of variance components", pages 110 to 114 (both also in NIST/SEMATECH,
+    "e-Handbook of statistical methods", section 1.3.5.3). A variance of 0 in both arms gives a
+    point.
     """
     (mean1, var1, n1), (mean0, var0, n0) = treatment, control
     a, b = var1 / n1, var0 / n0

@@ -65,7 +65,10 @@ def _parse_one(part: str) -> Guardrail:
 def judge(
     guardrail: Guardrail, ratio: float | None, harm: float, safety: float, alpha: float
 ) -> GuardrailResult:
-    """Judge a guardrail by the highest evidence (ln e) so far for harm and for safety."""
+    """Judge a guardrail by the highest evidence (ln e) so far for harm and for safety.
+
+    By Ville's inequality e reaches 1/α with a chance of at most α (Howard et al. 2021, lemma 2).
+    """
     limit = math.log(1 / alpha)
     state = HARMED if harm >= limit else SAFE if safety >= limit else UNKNOWN
     p_harmed, p_safe = (math.exp(-max(0.0, each)) for each in (harm, safety))
@@ -88,9 +91,10 @@ def log_event_evidence(
 
     Given x events in all, the treatment's number is binomial with the share θ. At a rate ratio of
     1 + m, θ₀ = w_T(1 + m) / (w_T(1 + m) + w_C). Harm is θ > θ₀, safety θ < θ₀, each tested by a
-    mixture over Beta(30θ₀, 30(1 − θ₀)) truncated to that side: a test martingale (Lindon & Malek
-    2022, for two counts; the truncation as in Robbins & Siegmund 1974). With phases,
-    give each phase's events and add the results.
+    mixture over Beta(30θ₀, 30(1 − θ₀)) truncated to that side (the one-sided beta-binomial mixture
+    of Howard et al. 2021, proposition 8; for two counts Lindon & Malek 2022, section 2): ∫ LR(θ)
+    over that side is the whole Beta integral times the posterior's share of it over the prior's.
+    With phases, give each phase's events and add the results.
 
     Args:
         treated: events of the treatment, any shape.
@@ -116,9 +120,9 @@ def log_shift_evidence(
 ) -> tuple[Floats, Floats]:
     """Give ln e for an effect above `margin`, and for one below it, from a normal estimate.
 
-    The mixture of `always_valid` with half a normal (one-sided as in Robbins & Siegmund 1974, "The
-    expected sample size of some tests of power one"): e₊ = 2·Φ(z·√(g/(1 + g)))·e, where z is that
-    of the distance from the margin.
+    The mixture of `always_valid` with half a normal (Howard et al. 2021, proposition 6, the
+    one-sided normal mixture): e₊ = 2·Φ(z·√(g/(1 + g)))·e, where z is that of the distance from the
+    margin.
 
     Args:
         effect: estimates, any shape, in which more is worse; 0 evidence where nan.
@@ -137,7 +141,11 @@ def log_shift_evidence(
 
 
 def _log_tail(a: npt.ArrayLike, b: npt.ArrayLike, x: float) -> Floats:
-    """Give ln I_x(a, b); far out, where it underflows, its leading term (DLMF 8.17(ii))."""
+    """Give ln I_x(a, b); far out, where it underflows, its leading term.
+
+    x^a(1 − x)^b / (a·B(a, b)), from NIST's "Digital library of mathematical functions", section
+    8.17(ii).
+    """
     first, second = np.asarray(a, float), np.asarray(b, float)
     tail = betainc(first, second, x)
     leading = first * math.log(x) + second * math.log1p(-x) - np.log(first)

@@ -22,12 +22,15 @@ class Moments:
     squares: Floats
 
     def mean(self) -> Floats:
-        """Give the means; nan where nothing was counted."""
+        """Give the means, by definition Σx/n; nan where nothing was counted."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.asarray(self.total / self.n)
 
     def variance(self) -> Floats:
-        """Give the unbiased variances; nan below two values."""
+        """Give the unbiased variances, (Σx² − (Σx)²/n)/(n − 1); nan below two values.
+
+        NIST/SEMATECH, "e-Handbook of statistical methods", section 1.3.5.6.
+        """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             found = (self.squares - self.total**2 / self.n) / (self.n - 1)
         return np.where(self.n > 1, np.maximum(found, 0.0), np.nan)
@@ -39,11 +42,10 @@ class Moments:
 def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Floats, Floats]:
     """Give treatment − control and its standard error, elementwise.
 
-    SE is the larger of the unpooled one (Welch) and the pooled one under no effect: the unpooled is
-    too small where one arm has seen few rare events. For rates half an event and half a non-event
-    are added to the pooled one, so that no event at all is not taken for certainty (after Agresti
-    & Caffo 2000, "Simple and effective confidence intervals for proportions and differences of
-    proportions"). Where an arm has fewer than two values: (nan, inf).
+    SE is the larger of the unpooled one and the pooled one under no effect (both in NIST/SEMATECH,
+    "e-Handbook of statistical methods", section 1.3.5.3). To take the larger is our own choice: the
+    unpooled is too small where one arm has seen few rare events. Where an arm has fewer than two
+    values: (nan, inf).
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d = treatment.mean() - control.mean()
@@ -59,7 +61,8 @@ def difference(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[F
 def log_ratio(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Floats, Floats]:
     """Give ln(treatment / control) of the means and its standard error, by the delta method.
 
-    Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics". As
+    Var ln x̄ ≈ Var x̄ / x̄² (Kohavi, Tang & Xu 2020, "Trustworthy online controlled experiments",
+    chapter 18; Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics"). As
     `difference`, divided by the means: what a relative effect is read from. (nan, inf) where a mean
     is not positive.
     """
@@ -76,6 +79,12 @@ def log_ratio(control: Moments, treatment: Moments, *, rate: IsRate) -> tuple[Fl
 
 
 def _rate_variance(both: Moments) -> Floats:
+    """Give p(1 − p), where p = (x + ½)/(n + 1), so that no event at all is not taken for certainty.
+
+    Our own use of the mean of the posterior under Jeffreys' prior, Beta(x + ½, n − x + ½); after
+    Agresti & Caffo 2000, "Simple and effective confidence intervals for proportions and differences
+    of proportions result from adding two successes and two failures", pages 280 to 288.
+    """
     p = (both.total + 0.5) / (both.n + 1)
     return np.asarray(p * (1 - p))
 
@@ -84,9 +93,9 @@ def combine(effects: npt.ArrayLike, ses: npt.ArrayLike) -> tuple[Floats, Floats]
     """Combine the estimates of several phases by inverse variance, along the last axis.
 
     Fixed effect, weights 1/SE² (Borenstein, Hedges, Higgins & Rothstein 2009, "Introduction to
-    meta-analysis"). Phases are never pooled: a change of the weights while the world
-    changes would mix times into arms (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 3).
-    (nan, inf) where no phase has one.
+    meta-analysis", chapter 11, eq. 11.2). Phases are never pooled: a change of the weights while
+    the world changes would mix times into arms (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter
+    3). (nan, inf) where no phase has one.
     """
     d, s = np.asarray(effects, float), np.asarray(ses, float)
     usable = np.isfinite(d) & np.isfinite(s)

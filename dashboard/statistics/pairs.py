@@ -65,7 +65,7 @@ def compared_metrics(sums: Cumulative, plan: Plan) -> tuple[str, ...]:
 
 
 def _design_effect(sums: Cumulative, variant: str) -> float | None:
-    """Give what users cost the ranks of latencies: what they cost the mean latency."""
+    """Give what users cost the ranks of latencies: by our own choice, what they cost the mean."""
     if not sums.is_by_user:
         return 1.0
     column = sums.variants.index(variant)

@@ -1,10 +1,9 @@
 """Latency quantiles from histograms: the ratio of two arms, with an always-valid interval.
 
 A quantile's own interval comes from ranks: [Q(p − h), Q(p + h)], h = c·√(p(1 − p)/n), where c is
-1.96 or, to hold at every look, the always-valid factor (Howard & Ramdas 2022, "Sequential
-estimation of quantiles with applications to A/B testing and best-arm identification", with the
-normal mixture in place of their boundary). Two arms are combined on the log scale by MOVER (Zou &
-Donner 2008, "Construction of confidence limits about effect measures: a general approach").
+1.96 or, to hold at every look, the always-valid factor. Two arms are combined on the log scale by
+MOVER (Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
+approach", Statistics in Medicine 27, pages 1693 to 1702).
 """
 
 from __future__ import annotations
@@ -29,7 +28,10 @@ class Ratio:
 
 
 def quantile_factor(n: float, n_planned: float | None, alpha: float) -> float:
-    """Give c for `n` latencies of an arm: g grows with n, and is optimal where n is as planned."""
+    """Give c for `n` latencies of an arm: g grows with n, and is optimal where n is as planned.
+
+    Howard et al. 2021, eq. 14 and section 3.5 (see `always_valid`).
+    """
     return float(factor(planned_g(alpha) * n / (n_planned or n), alpha))
 
 
@@ -37,6 +39,11 @@ def quantile_interval(
     bins: npt.ArrayLike, counts: npt.ArrayLike, p: float, c: float
 ) -> tuple[float, float, float] | None:
     """Give Q(p), Q(p − h) and Q(p + h) in ms; None while ranks reach beyond the data.
+
+    Our own derivation, after Howard & Ramdas 2022, "Sequential estimation of quantiles with
+    applications to A/B testing and best-arm identification": of n latencies those below the true
+    quantile are binomial, with mean p·n and variance p(1 − p)·n, so that share's interval (Howard
+    et al. 2021, eq. 14, in place of their boundary) holds p, and its ends are ranks.
 
     Args:
         bins: (b,) bin indices.
@@ -61,7 +68,11 @@ def quantile_interval(
 def quantile_ratio(
     control: tuple[float, float, float] | None, treatment: tuple[float, float, float] | None
 ) -> Ratio | None:
-    """Combine the intervals of two arms by MOVER on the log scale."""
+    """Combine the intervals of two arms by MOVER on the log scale.
+
+    Zou & Donner 2008, pages 1693 to 1702: squares of the distances to the limits are added, as in
+    Newcombe 1998, method 10 (Fagerland et al. 2017, chapter 4; see `fixed_horizon`).
+    """
     if control is None or treatment is None:
         return None
     (q0, l0, u0), (q1, l1, u1) = (np.log(each) for each in (control, treatment))

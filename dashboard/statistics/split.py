@@ -1,7 +1,7 @@
 """Broken split: whether each variant gets the share that its weight promises.
 
 For requests the sequential multinomial test of Lindon & Malek 2022, "Anytime-valid inference for
-multinomial count data": a Dirichlet(k·w) mixture against the weights w.
+multinomial count data", section 2: a Dirichlet(k·w) mixture against the weights w.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def log_split_evidence(counts: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
     """Give ln e against the split being as the weights say; phases add theirs.
 
     ln e = lnΓ(Σα) − lnΓ(Σα + N) + Σ[lnΓ(α_i + n_i) − lnΓ(α_i)] − Σ n_i ln w_i, α_i = k·w_i.
-    Infinite where a variant of weight 0 got something.
+    Lindon & Malek 2022, section 2. Infinite where a variant of weight 0 got something.
 
     Args:
         counts: (…, variants) exposures of each variant so far.
@@ -49,10 +49,11 @@ def log_user_split_evidence(treated: npt.ArrayLike, both: npt.ArrayLike, share: 
     """Give ln e against the treatment's share of requests being `share`, when users are the unit.
 
     Requests of one user are no independent draws, so the multinomial test would call a few heavy
-    users a broken split. The share is a ratio over cluster buckets, and were the split as promised,
-    its variance w(1 − w)/m, where m is what the users of both arms are worth (`clusters`): nothing
-    in it depends on who got what. 0 below `ENOUGH_USERS` in the smaller arm; infinite where an arm
-    of weight 0 got something.
+    users a broken split. Our own derivation: of users with m requests each, all of which are
+    treated with the chance w, the share Σ(m·T)/Σm has the variance w(1 − w)·Σm²/(Σm)². That is
+    w(1 − w) over what the users of both arms are worth (`clusters.worth_in_users`): nothing in it
+    depends on who got what. The evidence is that of `always_valid`. 0 below `ENOUGH_USERS` in the
+    smaller arm; infinite where an arm of weight 0 got something.
 
     Args:
         treated: (…, buckets) requests of the treatment in each bucket.
@@ -73,8 +74,8 @@ def log_mean(log_e: npt.ArrayLike) -> Floats:
     """Give the ln of the mean of several e-values, along the last axis; 0 of none.
 
     A mean of e-values is one whatever they have to do with each other (Vovk & Wang 2021,
-    "E-values: calibration, combination and applications", section 3): the same users come back in
-    the next phase, so theirs may not be multiplied.
+    "E-values: calibration, combination and applications", section 3, theorem 3.2): the same users
+    come back in the next phase, so theirs may not be multiplied.
     """
     given = np.asarray(log_e, float)
     if given.shape[-1] == 0:
