@@ -81,11 +81,12 @@ class Spoken:
         return Spoken(self.value * factor, *ends)
 
     def tenths(self) -> str:
-        """Give the format of one decimal, or of as many as show that the interval holds no 0."""
+        """Give the format of one decimal, or of as many as show on which side of 0 an end lies."""
         near = min(abs(self.low), abs(self.high))
-        if self.low < 0 < self.high or near >= 0.05 or near == 0:
+        if near >= 0.05 or near == 0:
             return ".1f"
-        return f".{min(-math.floor(math.log10(near)), 4)}f"
+        most = 2 if self.low < 0 < self.high else 4
+        return f".{min(-math.floor(math.log10(near)), most)}f"
 
     def places(self) -> int:
         """Give how many decimals show three digits of the largest of the three numbers."""

@@ -28,6 +28,12 @@ from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_wo
         ),
         (
             "success_rate",
+            (0.004, -0.0002, 0.0082),
+            "Treatment fails 0.40 points less often than control "
+            "(95 % interval 0.82 less to 0.02 more)",
+        ),
+        (
+            "success_rate",
             (0.0001, -0.003, 0.0032),
             "Treatment fails as often as control (95 % interval 0.3 less to 0.3 more points)",
         ),
