@@ -169,10 +169,11 @@ def _used(plan: Plan, totals: Iterable[Totals]) -> list[Totals]:
 
 
 def _with_latencies(slices: Iterable[Slice], totals: Iterable[Totals]) -> Iterator[Slice]:
-    """Give each variant's first slice its latencies: they are looked at in all only."""
-    members = summary.group((each for each in totals if each.latencies), lambda each: each.variant)
+    """Give the first slice of each variant and phase its latencies: they are looked at in all."""
+    held = (each for each in totals if each.latencies)
+    members = summary.group(held, lambda each: (each.phase, each.variant))
     for each in slices:
-        latencies = members.pop(each.variant, ())
+        latencies = members.pop((each.phase, each.variant), ())
         yield each if not latencies else _and_latencies(each, latencies)
 
 

@@ -75,11 +75,13 @@ def _fields(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> dict[
 
 
 def _counts(slices: Sequence[Slice], names: Sequence[str], axes: _Axes) -> Floats:
-    """Add up the bins of each variant, (variants, bins), whenever they were counted."""
+    """Add up the bins of each phase and variant, whenever they were counted."""
     known = set(names)
     timed = [each for each in slices if not known.isdisjoint(each.fields)]
-    variants = [variant for _, _, variant in axes.places(timed)]
-    return np.transpose(_sums(timed, names, variants, len(axes.variants)))
+    _, phases, variants = axes.shape
+    places = [phase * variants + variant for _, phase, variant in axes.places(timed)]
+    sums = _sums(timed, names, places, phases * variants)
+    return np.transpose(sums).reshape(phases, variants, len(names))
 
 
 def _sums(

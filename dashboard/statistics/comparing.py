@@ -1,7 +1,7 @@
 """Comparing: one metric of one variant against control, with the intervals that hold at every look.
 
-Quantiles come from the histogram of all phases together, for quantiles do not combine; all else is
-an estimate with a standard error.
+Each phase is compared by itself and combined with the others. The values of the two beside the
+effect are those of both with the same mix of phases.
 """
 
 from __future__ import annotations
@@ -17,14 +17,9 @@ from openfeature_triton.dashboard.statistics.always_valid import (
     log_evidence,
     running_p,
 )
-from openfeature_triton.dashboard.statistics.estimates import arm, value
+from openfeature_triton.dashboard.statistics.estimates import arm, values
 from openfeature_triton.dashboard.statistics.pairs import Pair
-from openfeature_triton.dashboard.statistics.quantiles import (
-    Ratio,
-    quantile_factor,
-    quantile_interval,
-    quantile_ratio,
-)
+from openfeature_triton.dashboard.statistics.quantiles_by_phase import compare_quantiles
 from openfeature_triton.dashboard.statistics.results import Effect, MetricResult, Step
 from openfeature_triton.dashboard.statistics.rollups import (
     LATENCY,
@@ -48,7 +43,7 @@ def compare(pair: Pair, metric: str) -> MetricResult:
     shown = _direction(found.effect, log_e) if p_value <= plan.alpha else 0
     improved = (shown < 0) == plan.improves_downwards(metric)
     state = UNDECIDED if shown == 0 else BETTER if improved else WORSE
-    control, treatment = (value(pair.sums, metric, each) for each in pair.names)
+    control, treatment = values(pair.sums, metric, pair.names)
     effect = _effect(pair, metric, tau, control)
     return MetricResult(metric, control, treatment, effect, p_value, state)
 
@@ -80,27 +75,6 @@ def steps(pair: Pair) -> tuple[Step, ...]:
             pair.sums.slices, found.effect.tolist(), widths.tolist(), strict=True
         )
     )
-
-
-def compare_quantiles(pair: Pair, metric: str, alpha: float) -> tuple[float, float, Ratio] | None:
-    """Give a latency quantile of control and of a variant in ms, and their ratio's interval.
-
-    Ranks of users' requests vary as the design effect says (`clusters.design_effect`).
-    """
-    sums, planned = pair.sums, pair.plan.planned_requests
-    arms = []
-    for name in pair.names:
-        held = sums.counts[sums.variants.index(name)]
-        per_arm = planned and planned / len(sums.variants)
-        c = quantile_factor(max(1.0, float(held.sum())), per_arm, alpha)
-        effect = pair.design_effects[name]
-        if effect is None:
-            return None
-        arms.append(quantile_interval(sums.bins, held, QUANTILES[metric], c * math.sqrt(effect)))
-    ratio = quantile_ratio(*arms)
-    if ratio is None or arms[0] is None or arms[1] is None:
-        return None
-    return arms[0][0], arms[1][0], ratio
 
 
 def _effect(pair: Pair, metric: str, tau: float, control: float | None) -> Effect:

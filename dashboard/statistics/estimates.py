@@ -77,13 +77,35 @@ def value(sums: Cumulative, metric: str, variant: str) -> float | None:
     """
     moments = arm(sums, metric, variant)
     n = float(moments.n[-1].sum())
-    if n < 1:
-        return None
-    found = float(moments.total[-1].sum()) / n
+    return None if n < 1 else _shown(sums, metric, float(moments.total[-1].sum()) / n)
+
+
+def values(
+    sums: Cumulative, metric: str, names: tuple[str, str]
+) -> tuple[float | None, float | None]:
+    """Give a metric of two variants as `value` does, as if both had had the same mix of phases.
+
+    Direct standardisation: a phase that both have counts by its share of the values of both. Where
+    there is none, each is given by itself.
+    """
+    arms = [arm(sums, metric, name) for name in names]
+    n, total = (
+        np.stack(each) for each in zip(*((a.n[-1], a.total[-1]) for a in arms), strict=True)
+    )
+    both = (n >= 1).all(axis=0)
+    if not both.any():
+        return value(sums, metric, names[0]), value(sums, metric, names[1])
+    n, total = n[:, both], total[:, both]
+    control, treatment = ((total / n) @ (n.sum(axis=0) / n.sum())).tolist()
+    return _shown(sums, metric, control), _shown(sums, metric, treatment)
+
+
+def _shown(sums: Cumulative, metric: str, mean: float) -> float | None:
+    """Give a mean in the metric's unit: latency's in ms, where it is of the ln."""
     if metric == LATENCY and not sums.is_by_user:
         with np.errstate(over="ignore"):
-            found = float(np.exp(found))
-    return found if math.isfinite(found) else None
+            mean = float(np.exp(mean))
+    return mean if math.isfinite(mean) else None
 
 
 def _by_request(

@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from openfeature_triton.dashboard.statistics.always_valid import mixture_scale
-from openfeature_triton.dashboard.statistics.comparing import compare_quantiles
-from openfeature_triton.dashboard.statistics.estimates import value
+from openfeature_triton.dashboard.statistics.estimates import values
 from openfeature_triton.dashboard.statistics.guardrails import (
     UNKNOWN,
     Guardrail,
@@ -19,6 +18,7 @@ from openfeature_triton.dashboard.statistics.guardrails import (
     log_shift_evidence,
 )
 from openfeature_triton.dashboard.statistics.pairs import Pair
+from openfeature_triton.dashboard.statistics.quantiles_by_phase import compare_quantiles
 from openfeature_triton.dashboard.statistics.rollups import (
     ERROR_RATE,
     QUANTILES,
@@ -57,7 +57,7 @@ def _by_events(pair: Pair, guardrail: Guardrail) -> GuardrailResult:
             errors[:, row, column], errors[:, row, 0], shares, guardrail.margin
         )
         harm, safety = harm + found[0], safety + found[1]
-    control, treatment = (value(sums, ERROR_RATE, each) for each in pair.names)
+    control, treatment = values(sums, ERROR_RATE, pair.names)
     ratio = treatment / control if control and treatment is not None else None
     return judge(guardrail, ratio, float(harm.max()), float(safety.max()), plan.alpha)
 

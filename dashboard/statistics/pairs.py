@@ -21,7 +21,7 @@ from openfeature_triton.dashboard.statistics.rollups import (
 class Pair:
     """A variant and control: what was recorded of both, and the estimates of `metrics`.
 
-    `design_effects` are what users cost the ranks of each one's latencies.
+    `design_effects` are what users cost the ranks of each one's latencies in each phase.
     """
 
     sums: Cumulative = field(repr=False)
@@ -29,7 +29,7 @@ class Pair:
     variant: str
     metrics: tuple[str, ...]
     estimates: Mapping[str, Estimates] = field(repr=False)
-    design_effects: Mapping[str, float | None] = field(repr=False)
+    design_effects: Mapping[str, tuple[float | None, ...]] = field(repr=False)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -48,7 +48,7 @@ def pair(sums: Cumulative, plan: Plan, variant: str, metrics: Sequence[str]) -> 
     """
     named = [LATENCY if each in QUANTILES else each for each in metrics]
     needed = tuple(dict.fromkeys((*named, ERROR_RATE)))
-    effects = {name: _design_effect(sums, name) for name in (plan.control, variant)}
+    effects = {name: _design_effects(sums, name) for name in (plan.control, variant)}
     return Pair(sums, plan, variant, tuple(metrics), estimate(sums, needed, variant), effects)
 
 
@@ -64,17 +64,14 @@ def compared_metrics(sums: Cumulative, plan: Plan) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _design_effect(sums: Cumulative, variant: str) -> float | None:
-    """Give what users cost the ranks of latencies: by our own choice, what they cost the mean."""
+def _design_effects(sums: Cumulative, variant: str) -> tuple[float | None, ...]:
+    """Give what users cost the ranks of latencies in each phase: what they cost the mean latency.
+
+    Our own choice; the effect on a rank would have to be counted by bucket and bin.
+    """
     if not sums.is_by_user:
-        return 1.0
+        return (1.0,) * len(sums.phases)
     column = sums.variants.index(variant)
-    totals, counts = (
-        each[-1, :, column].sum(axis=0) for each in map(sums.part, sums.parts(LATENCY))
-    )
-    moments = arm(sums, LATENCY, variant)
-    n, total, squares = (
-        float(each[-1].sum()) for each in (moments.n, moments.total, moments.squares)
-    )
-    variance = (squares - total**2 / n) / (n - 1) if n > 1 else 0.0
-    return design_effect(totals, counts, variance)
+    totals, counts = (each[-1, :, column] for each in map(sums.part, sums.parts(LATENCY)))
+    variances = arm(sums, LATENCY, variant).variance()[-1]
+    return tuple(map(design_effect, totals, counts, variances.tolist()))

@@ -9,6 +9,7 @@ approach", Statistics in Medicine 27, pages 1693 to 1702).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,3 +81,20 @@ def quantile_ratio(
     low = d - math.hypot(q1 - l1, u0 - q0)
     high = d + math.hypot(u1 - q1, q0 - l0)
     return Ratio(math.exp(d), math.exp(low), math.exp(high))
+
+
+def combined(ratios: Sequence[Ratio], *, are_alike: bool) -> Ratio:
+    """Combine the ratios of phases by inverse variance on the log scale, their intervals by MOVER.
+
+    As `quantile_ratio` says, of weighted ratios in the place of two arms. By our own choice it is
+    no surer than the bins of two arms are wide; and where phases are alike, as the same users come
+    back, half-widths are added up as they are: no correlation makes a sum wider.
+    """
+    logs = np.log([(each.value, each.low, each.high) for each in ratios])
+    weights = (logs[:, 2] - logs[:, 1]) ** -2
+    weights /= weights.sum()
+    d = float(weights @ logs[:, 0])
+    parts = np.abs(logs[:, 1:] - logs[:, :1]) * weights[:, None]
+    widths = parts.sum(axis=0) if are_alike else np.hypot.reduce(parts, axis=0)
+    below, above = np.maximum(widths, math.log(GAMMA) / math.sqrt(2))
+    return Ratio(math.exp(d), math.exp(d - below), math.exp(d + above))

@@ -71,10 +71,10 @@ class Plan:
 class Cumulative:
     """Sums up to the end of each slice: arrays of shape (slices, phases, variants).
 
-    `fields` holds one array per field that was recorded. `bins` (b,) and `counts` (variants, b) are
-    the latency histogram at the end, over all phases, for quantiles do not combine. `buckets` holds
-    one array per part of the buckets of users, with one more axis, of 128; it is empty where the
-    unit is the request, or where nobody counted by user.
+    `fields` holds one array per field that was recorded. `bins` (b,) and `counts` (phases,
+    variants, b) are the latency histograms at the end. `buckets` holds one array per part of the
+    buckets of users, with one more axis, of 128; it is empty where the unit is the request, or
+    where nobody counted by user.
     """
 
     slices: tuple[int, ...]

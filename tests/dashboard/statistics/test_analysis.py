@@ -13,7 +13,8 @@ from openfeature_triton.dashboard.statistics import Plan, Slice, summarize
 from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails
 from openfeature_triton.hooks.histogram import bin_of
 
-EVEN = {"p1": {"control": 50.0, "treatment": 50.0}}
+NAMES = ("control", "treatment")
+EVEN = {"p1": dict.fromkeys(NAMES, 50.0)}
 
 
 def counted(variant: str, requests: int, errors: int, **more: Any) -> Slice:
@@ -22,14 +23,16 @@ def counted(variant: str, requests: int, errors: int, **more: Any) -> Slice:
     return Slice(fields.pop("index", 0), fields.pop("phase", "p1"), variant, fields)
 
 
-def timed(variant: str, median_ms: float, *, requests: int = 5000, errors: int = 250) -> Slice:
+def timed(
+    variant: str, median_ms: float, *, requests: int = 5000, errors: int = 250, phase: str = "p1"
+) -> Slice:
     """A slice with lognormal latencies."""
     latencies = np.random.default_rng(1).lognormal(np.log(median_ms), 0.4, requests)
     logs = np.log(latencies)
     bins, counts = np.unique(bin_of(latencies), return_counts=True)
     more = {f"h{b}": float(c) for b, c in zip(bins, counts, strict=True)}
     more |= {"latency_ln_sum": float(logs.sum()), "latency_ln_sumsq": float((logs**2).sum())}
-    return counted(variant, requests, errors, **more)
+    return counted(variant, requests, errors, phase=phase, **more)
 
 
 def plan(**changes: Any) -> Plan:
@@ -203,6 +206,24 @@ def test_latency_is_compared_by_ratio_and_quantile() -> None:
     assert p95.high is not None
     assert p95.low < -1 / 3 < p95.high < 0
     assert by_name["latency"].control == pytest.approx(300, rel=0.02)
+
+
+def test_a_phase_in_which_everybody_was_slower_says_nothing_of_a_variant() -> None:
+    """No metric and no guardrail blames it; both are shown as with the same mix of phases."""
+    canary = [
+        timed("control", 200.0, requests=9900, errors=99),
+        timed("treatment", 200.0, requests=100, errors=1),
+    ]
+    half = [timed(name, 400.0, requests=5000, errors=500, phase="p2") for name in NAMES]
+    weights = {"p1": {"control": 99.0, "treatment": 1.0}, "p2": EVEN["p1"]}
+    guardrails = parse_guardrails("latency_p50:20%, latency_p95:20%, error_rate:50%")
+    (found,) = summarize([*canary, *half], plan(weights=weights, guardrails=guardrails)).variants
+    for each in found.metrics:
+        assert each.state == "undecided", each
+        assert each.treatment == pytest.approx(each.control, rel=0.1), each
+    assert [each.state for each in found.guardrails] == ["safe"] * 3
+    p95 = next(each.effect for each in found.metrics if each.metric == "latency_p95")
+    assert p95.value == pytest.approx(0, abs=0.02)
 
 
 def test_several_variants_are_judged_apart_and_holm_corrected() -> None:

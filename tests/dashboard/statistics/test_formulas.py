@@ -35,9 +35,14 @@ from openfeature_triton.dashboard.statistics.moments import (
     difference,
     log_ratio,
 )
-from openfeature_triton.dashboard.statistics.quantiles import quantile_interval, quantile_ratio
+from openfeature_triton.dashboard.statistics.quantiles import (
+    Ratio,
+    combined,
+    quantile_interval,
+    quantile_ratio,
+)
 from openfeature_triton.dashboard.statistics.split import log_split_evidence
-from openfeature_triton.hooks.histogram import bin_of
+from openfeature_triton.hooks.histogram import GAMMA, bin_of
 
 RNG = np.random.default_rng(7)
 
@@ -249,6 +254,26 @@ def test_a_quantile_ratio_holds_the_exact_one() -> None:
     assert both.low < math.exp(-0.2) < both.high
     assert quantile_interval([1], [3], 0.99, 1.96) is None
     assert quantile_ratio(None, found[0]) is None
+
+
+def test_ratios_of_phases_are_combined_by_what_each_knows() -> None:
+    """Weights are inverse variances; independent half-widths add up as squares, others as such."""
+    small, large = Ratio(1.3, 1.3 / 1.2, 1.3 * 1.2), Ratio(1.1, 1.1 / 1.05, 1.1 * 1.05)
+    variances = np.log([1.2, 1.05]) ** 2
+    weights = (1 / variances) / (1 / variances).sum()
+    d = weights @ np.log([1.3, 1.1])
+    for are_alike, width in (
+        (False, math.sqrt(weights**2 @ variances)),
+        (True, weights @ np.sqrt(variances)),
+    ):
+        found = combined([small, large], are_alike=are_alike)
+        assert np.log([found.value, found.low, found.high]) == pytest.approx(
+            [d, d - width, d + width]
+        )
+        alone = combined([small], are_alike=are_alike)
+        assert (alone.value, alone.low, alone.high) == pytest.approx((1.3, 1.3 / 1.2, 1.3 * 1.2))
+    many = combined([Ratio(1.0, 1 / 1.02, 1.02)] * 100, are_alike=False)
+    assert many.high == pytest.approx(GAMMA ** (1 / math.sqrt(2)))
 
 
 def test_guardrails_are_read_from_text() -> None:

@@ -79,19 +79,20 @@ def watched(
             by_bucket = of_bucket @ (values * inside)
             buckets[name][np.arange(looks), phase_of, column] = by_bucket.T
     buckets = {name: values.cumsum(axis=0) for name, values in buckets.items()}
-    bins, counts = _histogram(rng, habits, requests, treated) if with_bins else _NO_BINS
+    held = [
+        _histogram(rng, habits, requests[:, nth == phase_of], treated[:, nth == phase_of])
+        for nth in range(len(phases) if with_bins else 0)
+    ]
+    counts = np.array(held) if held else np.zeros((len(phases), 2, 0))
     return Cumulative(
         slices=tuple(range(looks)),
         phases=tuple(f"p{share:g}" for share in phases),
         variants=("control", "treatment"),
         fields=_light(buckets, habits),
-        bins=bins,
+        bins=np.arange(counts.shape[-1], dtype=float),
         counts=counts,
         buckets=buckets,
     )
-
-
-_NO_BINS = np.zeros(0), np.zeros((2, 0))
 
 
 def _sum(rng: np.random.Generator, requests: Floats, mean: Floats, noise: float) -> Floats:
@@ -118,8 +119,8 @@ def _light(buckets: dict[str, Floats], habits: Habits) -> dict[str, Floats]:
 
 def _histogram(
     rng: np.random.Generator, habits: Habits, requests: Floats, treated: npt.NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Each request's latency: that of its user, give or take."""
+) -> Floats:
+    """Each request's latency, by variant and bin: that of its user, give or take."""
     held = []
     for inside in (~treated, treated):
         who = np.repeat(
@@ -127,5 +128,4 @@ def _histogram(
         )
         drawn = habits.latency_ms[who] * rng.lognormal(0, 0.2, len(who))
         held.append(np.bincount(bin_of(drawn).astype(int), minlength=2000))
-    counts = np.array(held, float)
-    return np.arange(counts.shape[1], dtype=float), counts
+    return np.array(held, float)
