@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -100,16 +100,23 @@ def _sums(
     return found.astype(float).reshape(len(names), width)
 
 
-def _buckets(slices: Sequence[Slice], axes: _Axes) -> dict[str, Floats]:
-    """Add up each part's buckets over time, in arrays with a last axis of 128."""
+def _buckets(slices: Iterable[Slice], axes: _Axes) -> dict[str, Floats]:
+    """Add up each part's buckets over time, in arrays with a last axis of 128.
+
+    In an array of one time, which is small, as it stood at the end of each.
+    """
+    by_time: dict[int, list[Slice]] = {time: [] for time in axes.times}
+    for each in slices:
+        by_time[each.index].append(each)
     parts = sorted({part for each in slices for part in each.buckets})
-    row = {part: nth for nth, part in enumerate(parts)}
-    found = np.zeros((*axes.shape, len(parts), BUCKETS))
-    flat = found.reshape(-1, BUCKETS)
-    for each, place in zip(slices, axes.flat(slices), strict=True):
-        for part, sums in each.buckets.items():
-            flat[place * len(parts) + row[part]] += sums
-    # By whole rows, which is four times as fast as a cumsum along the first axis.
-    for before, after in pairwise(found):
-        np.add(before, after, out=after)
-    return {part: found[..., nth, :] for part, nth in row.items()}
+    now = np.zeros((*axes.shape[1:], len(parts), BUCKETS))
+    rows = dict(
+        zip(product(axes.phases, axes.variants, parts), now.reshape(-1, BUCKETS), strict=True)
+    )
+    found = np.empty((len(by_time), *now.shape))
+    for members, then in zip(by_time.values(), found, strict=True):
+        for each in members:
+            for part, sums in each.buckets.items():
+                rows[each.phase, each.variant, part] += sums
+        then[:] = now
+    return {part: found[..., nth, :] for nth, part in enumerate(parts)}
