@@ -34,8 +34,10 @@ class Guardrail:
 class GuardrailResult:
     """What is known of one guardrail: `harmed`, `safe` or `unknown`.
 
-    `ratio` is treatment over control, None where it can't be told; `p_harmed` and `p_safe` are
-    always-valid one-sided p-values, None for quantiles, which are judged by their interval.
+    `ratio` is treatment over control, None where it can't be told. More than 1 is worse: where more
+    is better it is control over treatment, and of a success rate it is that of the errors.
+    `p_harmed` and `p_safe` are always-valid one-sided p-values, None for quantiles, which are
+    judged by their interval.
     """
 
     guardrail: Guardrail

@@ -46,7 +46,7 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The primary effect as it stood at the end of one slice."""
+    """The primary effect as it stood at the end of one slice, in the unit of `Effect`."""
 
     index: int
     value: float | None

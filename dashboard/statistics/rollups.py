@@ -29,8 +29,9 @@ class Slice:
     """The summed fields of one phase and variant in one slice of time.
 
     `index` orders the slices (a day's or an hour's number, any whole number; the looks at the data
-    are at their ends). `fields` are named as in `hooks.schema`: those of `inference_light`, the
-    bins of `inference_latency`, and, where the unit is the user, those of `inference_clusters`.
+    are at their ends). `fields` are named as in `hooks.schema`: those of `inference_light` and the
+    bins of `inference_latency`. Where the unit is the user, `buckets` holds the sums by bucket of
+    users, (128,) each: what `buckets_of` makes of the fields of `inference_clusters`.
     """
 
     index: int
