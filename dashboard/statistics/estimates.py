@@ -139,8 +139,8 @@ def _by_user(
     They are worth what they are in the phase that is worth most, for each is estimated by itself.
     """
     found: dict[str, Floats] = {}
-    for counted, named in _by_counts(sums, metrics).items():
-        means = _means(sums, named, counted, variant)
+    for counts, named in _by_counts(sums, metrics):
+        means = _means(sums, named, counts, variant)
         effect, ratio = means.apart(), means.ln().apart()
         wider = clusters.widening(effect.worth)
         worth = np.broadcast_to(effect.worth.max(axis=-1), effect.value.shape[:-1])
@@ -150,21 +150,25 @@ def _by_user(
     return np.stack([d, se]), np.stack([ratio_d, ratio_se]), worth
 
 
-def _by_counts(sums: Cumulative, metrics: Iterable[str]) -> dict[str, list[str]]:
-    """Put metrics of the same values together, by the part that counts these."""
-    found: dict[str, list[str]] = {}
+def _by_counts(sums: Cumulative, metrics: Iterable[str]) -> list[tuple[Floats, list[str]]]:
+    """Put metrics of as many values in each bucket together, as that is most of the work."""
+    found: list[tuple[Floats, list[str]]] = []
     for metric in metrics:
-        found.setdefault(sums.parts(metric)[1], []).append(metric)
+        counts = sums.part(sums.parts(metric)[1])
+        like = (named for each, named in found if each is counts or np.array_equal(each, counts))
+        if (named := next(like, None)) is None:
+            found.append((counts, [metric]))
+        else:
+            named.append(metric)
     return found
 
 
-def _means(sums: Cumulative, metrics: Sequence[str], counted: str, variant: str) -> Clustered:
+def _means(sums: Cumulative, metrics: Sequence[str], counts: Floats, variant: str) -> Clustered:
     """Give the means of metrics of the same values; both rates come from the errors."""
     summed = [sums.parts(metric)[0] for metric in metrics]
     parts = [*dict.fromkeys(summed)]
     found = clusters.clustered(
-        (_arms(sums.part(part), sums, variant) for part in parts),
-        _arms(sums.part(counted), sums, variant),
+        (_arms(sums.part(part), sums, variant) for part in parts), _arms(counts, sums, variant)
     )
     rows = [parts.index(part) for part in summed]
     of_success = np.array([metric == SUCCESS_RATE for metric in metrics])[:, None, None]
