@@ -102,14 +102,12 @@ def _ends(metric: str, d: float, width: float) -> Ends:
 
 
 def _fixed(pair: Pair, metric: str) -> tuple[float | None, float | None]:
-    """Give the fixed-horizon interval; None where requests of several phases are compared."""
+    """Give the fixed-horizon interval; of users, or of several phases, that of the estimate."""
     sums, alpha = pair.sums, pair.plan.alpha
-    if sums.is_by_user:
+    if sums.is_by_user or len(sums.phases) > 1:
         found = pair.estimate(metric)
         width = fixed_horizon.normal_half_width(float(found.se[-1]), alpha)
         return _ends(metric, float(found.effect[-1]), width)[1:]
-    if len(sums.phases) != 1:
-        return None, None
     arms = [arm(sums, metric, name) for name in pair.names]
     (n0, s0), (n1, s1) = ((float(each.n[-1, 0]), float(each.total[-1, 0])) for each in arms)
     if n1 < 2 or n0 < 2:

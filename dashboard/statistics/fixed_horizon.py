@@ -42,8 +42,9 @@ def wilson(x: float, n: float, alpha: float = 0.05) -> Interval:
 def normal_half_width(se: float, alpha: float = 0.05) -> float:
     """Give half the width of the 1 − α interval of an estimate that is normal, z₁₋α/₂ · SE.
 
-    Wald's interval, for estimates over buckets of users, whose SE is widened for t already: so it
-    is that of T(B − 1) (Cameron & Miller 2015, section VI; see `clusters`).
+    Wald's interval: of what phases were combined to, and of estimates over buckets of users, whose
+    SE is widened for t already, so it is that of T(B − 1) (Cameron & Miller 2015, section VI; see
+    `clusters`).
     """
     return float(ndtri(1 - alpha / 2)) * se
 

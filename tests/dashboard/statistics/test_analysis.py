@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from typing import Any
 
@@ -224,6 +225,21 @@ def test_a_phase_in_which_everybody_was_slower_says_nothing_of_a_variant() -> No
     assert [each.state for each in found.guardrails] == ["safe"] * 3
     p95 = next(each.effect for each in found.metrics if each.metric == "latency_p95")
     assert p95.value == pytest.approx(0, abs=0.02)
+
+
+def test_the_fixed_horizon_interval_of_phases_is_that_of_what_they_combine_to() -> None:
+    """Two phases of equal size and effect: 1.96 times the root of half a phase's variance."""
+    phases = [
+        counted(n, 10_000, e, phase=p)
+        for p in ("p1", "p2")
+        for n, e in (("control", 450), ("treatment", 270))
+    ]
+    weights = {"p1": EVEN["p1"], "p2": EVEN["p1"]}
+    (found,) = summarize(phases, plan(weights=weights)).variants
+    half = 1.96 * math.sqrt((0.045 * 0.955 + 0.027 * 0.973) / 20_000)
+    effect = found.primary.effect
+    assert effect.fixed_low == pytest.approx(0.018 - half, rel=1e-3)
+    assert effect.fixed_high == pytest.approx(0.018 + half, rel=1e-3)
 
 
 def test_several_variants_are_judged_apart_and_holm_corrected() -> None:
