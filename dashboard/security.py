@@ -36,7 +36,7 @@ def protect(app: Flask, settings: DashboardSettings) -> None:
     A dashboard of loopback answers only to its names; any other asks who is looking, and a foreign
     name brings no session along.
     """
-    if is_loopback(settings.host.removeprefix("[").removesuffix("]")):
+    if is_loopback(settings.host):
         app.before_request(_refuse_foreign_names)
     app.after_request(_add_headers)
 

@@ -14,7 +14,7 @@ from waitress.wasyncore import close_all
 
 from openfeature_triton.dashboard.errors import ListenError, NotLoopbackError, PortTakenError
 from openfeature_triton.dashboard.intake import Intake
-from openfeature_triton.dashboard.loopback import LOCALHOST, is_loopback
+from openfeature_triton.dashboard.loopback import LOCALHOST, is_loopback, without_brackets
 from openfeature_triton.dashboard.sign_in import SignIn
 
 _THREADS = 4
@@ -94,7 +94,7 @@ def load_templates(app: Flask) -> None:
 
 
 def _allowed(app: Flask, host: str, port: int) -> str:
-    name = host.removeprefix("[").removesuffix("]")
+    name = without_brackets(host)
     if is_loopback(name):
         return "127.0.0.1" if name == LOCALHOST else name
     if app.debug:

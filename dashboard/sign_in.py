@@ -1,20 +1,23 @@
 """Sign in: who is looking? Users with passwords, tokens of programs, or what a trusted proxy says.
 
 Where there are users, or a trusted proxy is named, each page asks; where there is neither, the
-dashboard answers anybody, and so listens on loopback only. Sessions are kept in this process:
-removing a user, or ending the process, ends them.
+dashboard answers anybody, and so listens on loopback only. Once it asks, it asks until its process
+ends: users who vanish shut it, and never open it. Sessions are kept in this process: removing a
+user, a new password, or ending the process, ends them.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import math
 import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from flask import Flask, Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -23,6 +26,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from openfeature_triton.dashboard.access import Access, AccessFile
 from openfeature_triton.dashboard.errors import AccessError
 from openfeature_triton.dashboard.limits import Lockout
+from openfeature_triton.dashboard.loopback import is_loopback
 from openfeature_triton.dashboard.passwords import hash_password, is_password
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.tracking import bearer
@@ -31,16 +35,22 @@ COOKIE = "oft_session"
 CSRF_COOKIE = "oft_csrf"
 MAX_SESSIONS = 10_000
 
+_log = logging.getLogger(__name__)
 _OPEN = ("sign_in", "static", "track")
+_NOBODY = (
+    "there is no user who could sign in, and so nothing is shown: "
+    "openfeature-triton dashboard user add NAME"
+)
 _NAME_FAILURES, _ADDRESS_FAILURES = 5, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who signed in, the text that proves a form is ours, and until when it holds."""
+    """Who signed in by which password, the text that proves a form is ours, and until when."""
 
     user: str
-    csrf: str
+    hashed: str = field(repr=False)
+    csrf: str = field(repr=False)
     until_s: float
 
 
@@ -53,12 +63,13 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
-    def begin(self, user: str) -> str:
-        """Give the identifier of a new session."""
+    def begin(self, user: str, hashed: str) -> str:
+        """Give the identifier of a new session of a user, whose password has this hash."""
         identifier = secrets.token_urlsafe(32)
         until_s = self._clock_s() + self._length_s
         with self._lock:
-            self._sessions[identifier] = Session(user, secrets.token_urlsafe(32), until_s)
+            csrf = secrets.token_urlsafe(32)
+            self._sessions[identifier] = Session(user, hashed, csrf, until_s)
             while len(self._sessions) > MAX_SESSIONS:  # the oldest go first
                 self._sessions.pop(next(iter(self._sessions)))
         return identifier
@@ -93,6 +104,10 @@ class SignIn:
         self._names = Lockout(_NAME_FAILURES)
         self._addresses = Lockout(_ADDRESS_FAILURES)
         self._nobody = hash_password(secrets.token_urlsafe())
+        self._asks = bool(settings.proxy_address) or not is_loopback(settings.host)
+        self._has_nobody = False
+        with suppress(AccessError):  # each page says so
+            self._users_now()
 
     def add_to(self, app: Flask) -> None:
         """Ask before each request of an application, and give it the pages to sign in and out."""
@@ -102,19 +117,18 @@ class SignIn:
         app.context_processor(lambda: {"session": g.get("session"), "user": g.get("user", "")})
 
     def is_on(self) -> bool:
-        """Say whether anybody is asked. AccessError if the file can't be read."""
-        return bool(self._settings.proxy_address or self._access.read().users)
+        """Say whether anybody can be asked. AccessError if the file can't be read."""
+        return bool(self._settings.proxy_address or self._users_now().users)
 
     def _ask(self) -> ResponseReturnValue | None:
-        access = self._read()
         proxy = self._user_of_proxy()
-        if not (self._settings.proxy_address or access.users):
-            return None
         if request.endpoint in _OPEN:
             return None
-        identifier = request.cookies.get(COOKIE, "")
-        session = self._sessions.find(identifier)
-        if session is not None and session.user in access.users:
+        access = self._read()
+        if not self._asks:
+            return None
+        session = self._session(access)
+        if session is not None:
             g.session, g.user = session, session.user
             return None
         g.user = proxy or bearer(self._access, "read")
@@ -122,7 +136,18 @@ class SignIn:
             return None
         return self._turn_away(access)
 
+    def _session(self, access: Access) -> Session | None:
+        """Give the session of who is looking; a removed user or another password ends it."""
+        identifier = request.cookies.get(COOKIE, "")
+        session = self._sessions.find(identifier)
+        if session is None or session.hashed == access.users.get(session.user):
+            return session
+        self._sessions.end(identifier)
+        return None
+
     def _turn_away(self, access: Access) -> ResponseReturnValue:
+        if not access.users and not self._settings.proxy_address:
+            abort(503, _NOBODY)
         asks_for_page = not request.path.startswith("/api/") and request.method == "GET"
         if not asks_for_page or not access.users or request.endpoint in ("prometheus", "plotly"):
             advice = "sign in, or send a token that may read (dashboard token add NAME --may read)"
@@ -140,7 +165,7 @@ class SignIn:
         return named[:64]
 
     def _sign_in(self) -> ResponseReturnValue:
-        if not self._read().users:
+        if not self._read().users:  # the page says that nobody can sign in, or need not
             return redirect(url_for("experiments"), 303)
         if request.method == "GET":
             return self._form("")
@@ -165,7 +190,7 @@ class SignIn:
             return self._form("Name or password is wrong.", 401)
         self._names.forgive((name, address))
         entered = redirect(_own_path(request.args.get("next", "")), 303)
-        _set(entered, COOKIE, self._sessions.begin(name))
+        _set(entered, COOKIE, self._sessions.begin(name, hashed))
         entered.delete_cookie(CSRF_COOKIE)
         return entered
 
@@ -188,9 +213,28 @@ class SignIn:
     def _read(self) -> Access:
         """Whoever can't be asked for is not let in."""
         try:
-            return self._access.read()
+            access = self._users_now()
         except AccessError as error:
             abort(503, str(error))
+        self._tell_of_nobody(access)
+        return access
+
+    def _users_now(self) -> Access:
+        """Read the file; from the first users on, or a file that can't be read, each page asks."""
+        try:
+            access = self._access.read()
+        except AccessError:
+            self._asks = True
+            raise
+        self._asks = self._asks or bool(access.users)
+        return access
+
+    def _tell_of_nobody(self, access: Access) -> None:
+        """Log once, when nobody can sign in any more."""
+        has_nobody = self._asks and not access.users and not self._settings.proxy_address
+        if has_nobody and not self._has_nobody:
+            _log.error("%s: %s", self._settings.access, _NOBODY)
+        self._has_nobody = has_nobody
 
 
 def _set(answer: AnyResponse, name: str, value: str) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -124,7 +125,7 @@ def test_a_session_ends_by_itself() -> None:
     """After its length it is nobody's."""
     now_s = 0.0
     sessions = Sessions(60.0, clock_s=lambda: now_s)
-    identifier = sessions.begin("ana")
+    identifier = sessions.begin("ana", HASHED)
     now_s = 59.0
     assert sessions.find(identifier)
     now_s = 60.0
@@ -138,6 +139,80 @@ def test_removing_a_user_ends_the_session(client: FlaskClient, world: World) -> 
     keep = Access({"bob": HASHED}, {})
     change_access(world.folder / "access.json", lambda _: keep)
     assert client.get("/").status_code == 303
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(client: FlaskClient, world: World) -> None:
+    """Whoever knew the old one is out at the next request, also once the old one is back."""
+    _enter(client)
+    file = world.folder / "access.json"
+    change_access(file, lambda _: Access({"ana": hash_password("another pass phrase")}, {}))
+    assert client.get("/").status_code == 303
+    change_access(file, lambda _: Access({"ana": HASHED}, {}))
+    assert client.get("/").status_code == 303
+
+
+def _remove_users(file: Path) -> None:
+    change_access(file, lambda found: Access({}, found.tokens))
+
+
+@pytest.mark.parametrize("vanish", [_remove_users, Path.unlink])
+def test_users_who_vanish_shut_the_dashboard_and_never_open_it(
+    client: FlaskClient,
+    world: World,
+    vanish: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Loopback or not: who was signed in is out, and page and log say what to do; once."""
+    _enter(client)
+    vanish(world.folder / "access.json")
+    for path in (*PAGES, "/sign-in"):
+        response = client.get(path, follow_redirects=True)
+        assert response.status_code == 503, path
+        assert "dashboard user add NAME" in response.text
+        assert "old" not in response.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "dashboard user add NAME" in caplog.text
+    change_access(world.folder / "access.json", lambda _: Access({"bob": HASHED}, {}))
+    assert _enter(client, "bob").status_code == 303
+
+
+def test_users_who_vanish_before_the_first_request_shut_it_too(world: World) -> None:
+    """Whether to ask is known when the application is made."""
+    file = world.folder / "access.json"
+    change_access(file, lambda _: Access({"ana": HASHED}, {}))
+    client = world.client()
+    file.unlink()
+    assert client.get("/").status_code == 503
+
+
+def test_a_program_may_still_read_where_no_user_is_left(client: FlaskClient, world: World) -> None:
+    """Its token says who it is."""
+    _remove_users(world.folder / "access.json")
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.get("/api/experiments", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("content", ["", '{"users": {"ana"', "null"])
+def test_a_torn_file_lets_nobody_in_not_even_once_it_is_gone(world: World, content: str) -> None:
+    """Somebody meant to keep others out; before, on loopback, everybody was let in."""
+    file = world.folder / "access.json"
+    world.record("e", [Outcome("old", 1.0)])
+    client = world.client()
+    assert client.get("/").status_code == 200
+    file.touch(mode=0o600)
+    file.write_text(content, encoding="utf-8")
+    response = client.get("/")
+    assert response.status_code == 503
+    assert "is no file of users and tokens" in response.text
+    file.unlink()
+    assert client.get("/").status_code == 503
+
+
+def test_beyond_loopback_nothing_is_shown_where_nobody_can_sign_in(world: World) -> None:
+    """Another server than ours may serve the application, and asks us nothing."""
+    world.record("e", [Outcome("old", 1.0)])
+    app = create_app(world.settings().model_copy(update={"host": "0.0.0.0"}))
+    assert app.test_client().get("/api/experiments").status_code == 503
 
 
 @pytest.mark.parametrize(
