@@ -50,7 +50,7 @@ class Server:
             sockets=[listening],
             threads=_THREADS,
             ident=None,
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=False,  # of which sign in alone reads one, as a claim
         )
 
     def run(self) -> None:

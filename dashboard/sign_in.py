@@ -238,7 +238,16 @@ class SignIn:
 
 
 def _set(answer: AnyResponse, name: str, value: str) -> None:
-    answer.set_cookie(name, value, httponly=True, samesite="Lax", secure=request.is_secure)
+    answer.set_cookie(name, value, httponly=True, samesite="Lax", secure=_is_over_tls())
+
+
+def _is_over_tls() -> bool:
+    """Whether the browser came over TLS, which ended at a proxy in front.
+
+    Anybody may claim so: it binds no cookie but the claimant's own, to TLS.
+    """
+    claimed = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return request.is_secure or claimed == "https"
 
 
 def _own_path(path: str) -> str:

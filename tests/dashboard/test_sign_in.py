@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -178,6 +179,7 @@ def test_users_who_vanish_shut_the_dashboard_and_never_open_it(
 
 def test_users_who_vanish_before_the_first_request_shut_it_too(world: World) -> None:
     """Whether to ask is known when the application is made."""
+    world.record("e", [Outcome("old", 1.0)])
     file = world.folder / "access.json"
     change_access(file, lambda _: Access({"ana": HASHED}, {}))
     client = world.client()
@@ -251,6 +253,27 @@ def _get(server: Server, headers: dict[str, str], path: str = "/api/experiments"
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize(
+    ("scheme", "is_secure"), [("https", True), ("HTTPS, http", True), ("http", False), ("", False)]
+)
+def test_behind_a_proxy_that_ends_tls_cookies_travel_over_tls_only(
+    world: World, scheme: str, is_secure: bool
+) -> None:
+    """Over a real connection: whoever asks says how, and binds with it no cookie but its own."""
+    server = Server(world.client().application, port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        request = urllib.request.Request(f"{server.url}sign-in")
+        request.add_header("X-Forwarded-Proto", scheme)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert ("Secure" in answer.headers["Set-Cookie"]) is is_secure
+    finally:
+        server.close()
+        thread.join(timeout=10)
 
 
 @pytest.mark.parametrize(("proxy", "named"), [("127.0.0.1", 200), ("192.0.2.7", 401)])
