@@ -173,9 +173,14 @@ def _check_name(name: str) -> None:
 
 
 def _path(given: str | None) -> str:
-    from openfeature_triton.dashboard.settings import DashboardSettings
+    from pydantic import ValidationError
 
-    return given or DashboardSettings().access
+    from openfeature_triton.dashboard.settings import DashboardSettings, what_is_wrong
+
+    try:
+        return given or DashboardSettings().access
+    except ValidationError as error:
+        raise AccessFailure(what_is_wrong(error)) from error
 
 
 def _read(path: str | None) -> Access:

@@ -72,7 +72,7 @@ def _make(given: dict[str, str | int]) -> Server:
     from pydantic import ValidationError
 
     from openfeature_triton.dashboard.errors import DashboardError
-    from openfeature_triton.dashboard.settings import DashboardSettings
+    from openfeature_triton.dashboard.settings import DashboardSettings, what_is_wrong
     from openfeature_triton.flagd_config.errors import FlagFileError
     from openfeature_triton.hooks.errors import StoreError
 
@@ -82,11 +82,7 @@ def _make(given: dict[str, str | int]) -> Server:
     except (DashboardError, StoreError, FlagFileError) as error:
         raise DashboardFailure(str(error)) from error
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]  # an input may be a secret
-        name = ".".join(map(str, first["loc"]))
-        raise DashboardFailure(
-            f"--{name} (OFT_{name.upper()}): {first['msg']}; set it right or leave it out"
-        ) from error
+        raise DashboardFailure(what_is_wrong(error, given)) from error
 
 
 def _listen(settings: DashboardSettings, *, has_flags: bool, has_store: bool) -> Server:

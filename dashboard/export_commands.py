@@ -71,15 +71,13 @@ def export(
 def _settings(store: str | None, flags: str | None) -> DashboardSettings:
     from pydantic import ValidationError
 
-    from openfeature_triton.dashboard.settings import DashboardSettings
+    from openfeature_triton.dashboard.settings import DashboardSettings, what_is_wrong
 
     given = {name: value for name, value in (("store", store), ("flags", flags)) if value}
     try:
         return DashboardSettings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]  # an input may be a secret
-        name = ".".join(map(str, first["loc"]))
-        raise ExportFailure(f"OFT_{name.upper()}: {first['msg']}; set it right") from error
+        raise ExportFailure(what_is_wrong(error, given)) from error
 
 
 def _make(

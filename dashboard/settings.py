@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -41,8 +42,9 @@ class DashboardSettings(BaseSettings):
     access: str = Field(
         default="access.json", description="the file of users and tokens, hashes only, mode 0600"
     )
-    proxy_address: str = Field(
-        default="", description="the address of a trusted proxy that says who is looking"
+    proxy_address: IPvAnyNetwork | None = Field(
+        default=None,
+        description="the address or network of a trusted proxy that says who is looking",
     )
     proxy_header: str = Field(
         default="X-Forwarded-User",
@@ -53,3 +55,11 @@ class DashboardSettings(BaseSettings):
     track_per_s: float = Field(
         default=1000, gt=0, description="how many outcomes per second each token may report"
     )
+
+
+def what_is_wrong(error: ValidationError, options: Container[str] = ()) -> str:
+    """Say in one line which setting, or option, is no good; never its value: it may be secret."""
+    first = error.errors(include_input=False)[0]
+    name = "_".join(map(str, first["loc"]))
+    shown = f"--{name}" if name in options else f"OFT_{name.upper()}"
+    return f"{shown}: {first['msg']}; set it right or leave it out"

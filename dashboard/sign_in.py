@@ -9,7 +9,6 @@ user, a new password, or ending the process, ends them.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 import math
 import secrets
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from flask import Flask, Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -104,7 +104,7 @@ class SignIn:
         self._names = Lockout(_NAME_FAILURES)
         self._addresses = Lockout(_ADDRESS_FAILURES)
         self._nobody = hash_password(secrets.token_urlsafe())
-        self._asks = bool(settings.proxy_address) or not is_loopback(settings.host)
+        self._asks = settings.proxy_address is not None or not is_loopback(settings.host)
         self._has_nobody = False
         with suppress(AccessError):  # each page says so
             self._users_now()
@@ -158,9 +158,10 @@ class SignIn:
     def _user_of_proxy(self) -> str:
         """Give whom the trusted proxy names; 401 for the header from anybody else."""
         named = request.headers.get(self._settings.proxy_header, "").strip()
-        if not self._settings.proxy_address or not named:
+        proxies = self._settings.proxy_address
+        if proxies is None or not named:
             return ""
-        if not _is_same(request.remote_addr or "", self._settings.proxy_address):
+        if not _is_among(proxies, request.remote_addr or ""):
             abort(401, "only the trusted proxy may say who is looking")
         return named[:64]
 
@@ -256,8 +257,10 @@ def _own_path(path: str) -> str:
     return path if is_ours else url_for("experiments")
 
 
-def _is_same(address: str, other: str) -> bool:
+def _is_among(network: IPv4Network | IPv6Network, text: str) -> bool:
     try:
-        return ipaddress.ip_address(address) == ipaddress.ip_address(other)
+        address = ip_address(text)
     except ValueError:
         return False
+    # Who listens on [::] sees IPv4 as part of IPv6.
+    return (getattr(address, "ipv4_mapped", None) or address) in network

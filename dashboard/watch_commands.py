@@ -165,6 +165,7 @@ def _settings(flags: str | None, store: str | None) -> DashboardSettings:
 def _plainly() -> Iterator[None]:
     from pydantic import ValidationError
 
+    from openfeature_triton.dashboard.settings import what_is_wrong
     from openfeature_triton.flagd_config.errors import FlagFileError
     from openfeature_triton.hooks.errors import StoreError
 
@@ -173,9 +174,7 @@ def _plainly() -> Iterator[None]:
     except (StoreError, FlagFileError) as error:
         raise DashboardFailure(str(error)) from error
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]  # an input may be a secret
-        name = ".".join(map(str, first["loc"])).upper()
-        raise DashboardFailure(f"OFT_{name}: {first['msg']}; set it right or unset it") from error
+        raise DashboardFailure(what_is_wrong(error)) from error
 
 
 @contextmanager

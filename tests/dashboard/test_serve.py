@@ -144,7 +144,7 @@ def test_the_command_ends_with_2_and_a_reason_where_it_cannot_run(empty_store: W
             (["--flags", "none.json"], "none.json"),
             (["--host", "0.0.0.0"], "loopback only"),
             (["--port", str(taken.getsockname()[1])], "somebody else listens"),
-            (["--port", "70000"], "--port (OFT_PORT)"),
+            (["--port", "70000"], "--port: "),
         ):
             done = _run(folder, *arguments)
             assert done.returncode == 2, arguments

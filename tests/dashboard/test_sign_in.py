@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -276,13 +277,16 @@ def test_behind_a_proxy_that_ends_tls_cookies_travel_over_tls_only(
         thread.join(timeout=10)
 
 
-@pytest.mark.parametrize(("proxy", "named"), [("127.0.0.1", 200), ("192.0.2.7", 401)])
+@pytest.mark.parametrize(
+    ("proxy", "named"), [("127.0.0.1", 200), ("127.0.0.0/8", 200), ("192.0.2.7", 401)]
+)
 def test_a_trusted_proxy_says_who_is_looking_and_nobody_else_does(
     world: World, proxy: str, named: int
 ) -> None:
     """Over a real connection: its header counts from its address only; without it all is 401."""
     world.record("e", [Outcome("old", 1.0)])
-    settings = world.settings().model_copy(update={"proxy_address": proxy, "host": "0.0.0.0"})
+    named_proxy = {"proxy_address": ip_network(proxy), "host": "0.0.0.0"}
+    settings = world.settings().model_copy(update=named_proxy)
     server = Server(create_app(settings, clock=lambda: NOW), "0.0.0.0", 0)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -293,6 +297,18 @@ def test_a_trusted_proxy_says_who_is_looking_and_nobody_else_does(
     finally:
         server.close()
         thread.join(timeout=10)
+
+
+def test_a_proxy_is_known_by_ipv4_where_the_dashboard_listens_on_ipv6(world: World) -> None:
+    """Its address then comes as part of IPv6."""
+    world.record("e", [Outcome("old", 1.0)])
+    named_proxy = {"proxy_address": ip_network("127.0.0.1"), "host": "::"}
+    client = create_app(world.settings().model_copy(update=named_proxy)).test_client()
+    for address, code in (("::ffff:127.0.0.1", 200), ("::1", 401), ("", 401)):
+        response = client.get(
+            "/", headers={"X-Forwarded-User": "ana"}, environ_base={"REMOTE_ADDR": address}
+        )
+        assert response.status_code == code, address
 
 
 @pytest.mark.usefixtures("client")
@@ -307,7 +323,9 @@ def test_a_dashboard_that_asks_may_listen_elsewhere_but_not_while_it_debugs(worl
     Server(app, "127.0.0.1", 0).close()
 
 
-def _command(folder: Path, *arguments: str, password: str = "") -> subprocess.CompletedProcess[str]:
+def _command(
+    folder: Path, *arguments: str, password: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", RUN, "dashboard", *arguments],
         cwd=folder,
@@ -316,8 +334,20 @@ def _command(folder: Path, *arguments: str, password: str = "") -> subprocess.Co
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "OFT_ACCESS": "access.json"},
+        env={**os.environ, "OFT_ACCESS": "access.json", **environment},
     )
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "10.0.0.1/8"])
+@pytest.mark.parametrize("arguments", [(), ("user", "list"), ("token", "add", "nmt")])
+def test_a_proxy_that_is_no_address_is_refused_at_the_start(
+    tmp_path: Path, proxy: str, arguments: tuple[str, ...]
+) -> None:
+    """Nobody could come in; before, it was taken silently."""
+    done = _command(tmp_path, *arguments, OFT_PROXY_ADDRESS=proxy)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: OFT_PROXY_ADDRESS: value is not a valid")
+    assert done.stderr.count("\n") == 1
 
 
 def test_users_and_tokens_are_kept_by_commands(tmp_path: Path) -> None:
