@@ -10,7 +10,6 @@ from typing import Any
 
 from openfeature_triton.dashboard import histograms, user_sums
 from openfeature_triton.dashboard.store import (
-    LAST_SEEN,
     PHASES,
     SEEN,
     SEEN_TAGS,
@@ -28,7 +27,7 @@ def add(query: Query, parts: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Add up the parts of what a query asks for; phases are not parted."""
     if query.what == PHASES or len(parts) == 1:
         return tuple(each for part in parts for each in part)
-    if query.what in (SEEN, LAST_SEEN):
+    if query.what == SEEN:
         return _added(parts, _PLACE, _both_seen)
     return _added(parts, _GROUP, _both_totals)
 

@@ -18,7 +18,6 @@ from openfeature_triton.dashboard.day_spans import FIRST_NS, LAST_NS, Span, day_
 from openfeature_triton.dashboard.rows import Group, group, totals
 from openfeature_triton.dashboard.store import (
     EVALUATIONS,
-    LAST_SEEN,
     PHASES,
     SEEN,
     SEEN_TAGS,
@@ -35,7 +34,6 @@ from openfeature_triton.hooks.influx_days import day_of
 from openfeature_triton.hooks.late import NS_PER_DAY
 from openfeature_triton.hooks.settings import InfluxSettings
 
-_EDGES = {SEEN: ("first", "last"), LAST_SEEN: ("last",)}
 _EDGE_FIELDS = (schema.EXPOSURES, schema.REQUESTS)
 _EVERY = {"day": "1d", "hour": "1h"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -111,7 +109,7 @@ class InfluxStore:
 
 def _may_be_merged(query: Query) -> bool:
     """Whether there may be merged days of what is asked for; nobody merges today."""
-    if query.what in (*_EDGES, PHASES) or query.step == "hour":
+    if query.what in (SEEN, PHASES) or query.step == "hour":
         return False
     return -(-(query.start_ns or 0) // NS_PER_DAY) < time_ns() // NS_PER_DAY
 
@@ -119,7 +117,7 @@ def _may_be_merged(query: Query) -> bool:
 def _filter(query: Query) -> str:
     """Narrow to what a query asks for; traffic that was part of no experiment is left out."""
     what, fields = query.what, query.fields
-    if what in _EDGES:
+    if what == SEEN:
         what, fields = schema.LIGHT, _EDGE_FIELDS
     wanted = _is(what, fields)
     if query.experiment:
@@ -138,9 +136,9 @@ def _is(measurement: str, fields: Sequence[str]) -> str:
 
 def _found(query: Query) -> list[str]:
     """Say what is found in what is left by the filter."""
-    if query.what in _EDGES:
+    if query.what == SEEN:
         group, kept = (*SEEN_TAGS, "_field"), (*SEEN_TAGS, "_time")
-        return [f"{_grouped(group)} |> {edge}(){_kept(kept)}" for edge in _EDGES[query.what]]
+        return [f"{_grouped(group)} |> {edge}(){_kept(kept)}" for edge in ("first", "last")]
     return [" |> first()" if query.what == PHASES else _summed(query)]
 
 
@@ -183,10 +181,10 @@ def _group(query: Query, key: tuple[str, ...]) -> Group:
 
 
 def _seen(_: Query, answers: Sequence[list[Table]]) -> tuple[Seen, ...]:
-    """Read the first and the last window of each variant, or the last alone."""
+    """Read the first and the last window of each variant."""
     if not answers:
         return ()
-    first_ns, last_ns = _edge(answers[0], min), _edge(answers[-1], max)
+    first_ns, last_ns = _edge(answers[0], min), _edge(answers[1], max)
     return tuple(
         # One may have come between the two, which InfluxDB finds side by side.
         Seen(experiment, phase, variant, task_type, since_ns, last_ns.get(tags, since_ns))
@@ -228,4 +226,4 @@ def _ns(time: str) -> int:
 
 
 _READERS: dict[str, Callable[[Query, Sequence[list[Table]]], tuple[Any, ...]]]
-_READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}
+_READERS = {SEEN: _seen, PHASES: _phases}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from openfeature_triton.dashboard.definitions import Definition, Flags, define
-from openfeature_triton.dashboard.phases import Split, moment, phase_lines
+from openfeature_triton.dashboard.phases import PhaseLine, Split, moment, phase_lines
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.statistics.verdict import BROKEN, END, REVIEW, SHIP, STOP
 from openfeature_triton.dashboard.store import (
@@ -59,7 +59,7 @@ def list_experiments(
         for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic))
     ]
     lines = [
-        replace(line_of(each.definition, each.traffic, each.phases, now), verdict=verdict)
+        replace(_line(each), verdict=verdict)
         for each, verdict in zip(questions, verdicts.of(questions), strict=True)
     ]
     return tuple(
@@ -70,17 +70,16 @@ def list_experiments(
 
 
 def line_of(
-    definition: Definition, traffic: Sequence[Traffic], phases: Sequence[Phase], now: datetime
+    definition: Definition, traffic: Sequence[Traffic], phases: Sequence[PhaseLine], now: datetime
 ) -> Line:
     """Give an experiment's line, without its verdict."""
-    lines = phase_lines(definition, traffic, phases)
     requests = sum(each.requests for each in traffic)
     errors = sum(each.errors for each in traffic)
     task_type = definition.task_type or next((each.task_type for each in traffic), "")
     return Line(
         definition=replace(definition, task_type=task_type),
         verdict=None,
-        split=next((each.split for each in lines if each.is_current), Split("exposures", ())),
+        split=next((each.split for each in phases if each.is_current), Split("exposures", ())),
         exposures=sum(each.exposures for each in traffic),
         requests=requests,
         errors=errors,
@@ -88,6 +87,11 @@ def line_of(
         first_seen=_seen((each.first_ns for each in traffic), min, now),
         last_seen=_seen((each.last_ns for each in traffic), max, now),
     )
+
+
+def _line(asked: Question) -> Line:
+    definition, traffic = asked.definition, asked.traffic
+    return line_of(definition, traffic, phase_lines(definition, traffic, asked.phases), asked.now)
 
 
 def _by_experiment(found: Iterable[P]) -> dict[str, list[P]]:

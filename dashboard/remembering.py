@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from openfeature_triton.dashboard import adding
 from openfeature_triton.dashboard.store import (
-    LAST_SEEN,
     LATENCIES,
     PHASES,
     SEEN,
@@ -36,7 +35,7 @@ FRESH_S = 10.0
 """For how long the rest is, as often as recorders write; for `RECENT_S` what hardly changes.
 
 That is a quantile of days, and a histogram has a hundred times the fields; phases, as the flag file
-says what is in force; and when a variant was first seen.
+says what is in force; and when a variant was first and last seen, to a window of five minutes.
 """
 
 MAX_KEPT = 200_000
@@ -111,13 +110,9 @@ class RememberingStore:
         """Part a query by how long what it asks for is remembered."""
         if query.what == PHASES:
             return [(query, RECENT_S)]
-        fresh_s = RECENT_S if query.what == LATENCIES else FRESH_S
+        fresh_s = RECENT_S if query.what in (LATENCIES, SEEN) else FRESH_S
         found = stretches(self._clock(), query.start_ns, query.end_ns, fresh_s)
-        parts = [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
-        if query.what == SEEN and parts and parts[-1][1] == FRESH_S:
-            fresh, _ = parts.pop()
-            parts += [(fresh, RECENT_S), (replace(fresh, what=LAST_SEEN), FRESH_S)]
-        return parts
+        return [(replace(query, start_ns=s, end_ns=e), kept_s) for s, e, kept_s in found]
 
     def _found(self, parts: Sequence[tuple[Query, float]]) -> list[tuple[Any, ...]]:
         """Whoever asks for what is being read waits for that."""
@@ -131,21 +126,29 @@ class RememberingStore:
             if mine:
                 self._make_room(now_s)
         if mine:
-            self._read(mine)
+            self._read(mine, now_s + FRESH_S)
         return [each.found.result() for each in kept]
 
-    def _read(self, mine: Mapping[Query, _Kept]) -> None:
-        """Read at once what is missing; an error is raised to all who wait, and not remembered."""
+    def _read(self, mine: Mapping[Query, _Kept], soon_s: float) -> None:
+        """Read at once what is missing; an error is raised to all who wait, and not remembered.
+
+        Where nothing came yet, the first may come any moment: that is asked for again soon.
+        """
         try:
-            for kept, found in zip(mine.values(), self._store.read(*mine), strict=True):
+            for (query, kept), found in zip(mine.items(), self._store.read(*mine), strict=True):
+                if not found and query.end_ns is None:
+                    kept.until_s = min(kept.until_s, soon_s)
                 kept.found.set_result(found)
-        except BaseException as error:  # noqa: BLE001 - it is raised to all who wait
+        except BaseException as error:
             with self._lock:
                 for query, kept in mine.items():
                     if self._kept.get(query) is kept:
                         del self._kept[query]
             for kept in mine.values():
-                kept.found.set_exception(error)
+                if not kept.found.done():  # an interrupt may come between two results
+                    kept.found.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
 
     def _make_room(self, now_s: float) -> None:
         """Forget what is too old, and, where there is too much, what was read first."""

@@ -95,15 +95,22 @@ def report(
         processes: the recording processes that can be seen from here.
     """
     known = read_known(store, flags, key, chosen, now)
-    phases = {each.phase for each in known.phase_lines()}
-    if not known.is_something or (chosen.phase and chosen.phase not in phases):
+    phases = known.phase_lines()
+    names = {each.phase for each in phases}
+    if not known.is_something or (chosen.phase and chosen.phase not in names):
         return None
-    return _report(known, chosen, processes, now)
+    return _report(known, phases, chosen, processes, now)
 
 
-def _report(known: Known, chosen: Chosen, processes: Sequence[Process], now: datetime) -> Report:
+def _report(
+    known: Known,
+    phases: tuple[PhaseLine, ...],
+    chosen: Chosen,
+    processes: Sequence[Process],
+    now: datetime,
+) -> Report:
     part, analysis = known.part(chosen), known.analyse(now)
-    line = line_of(known.definition, known.traffic(), known.phases, now)
+    line = line_of(known.definition, known.traffic(), phases, now)
     variants = by_variant(part.definition, part.by_day)
     numbers = {variant: summary.numbers(each) for variant, each in variants.items()}
     part_analysis = part.analyse(now) if chosen else None
@@ -114,14 +121,14 @@ def _report(known: Known, chosen: Chosen, processes: Sequence[Process], now: dat
         checks=_checks(known, line, analysis, processes, now),
         analysis=analysis,
         part=part_analysis,
-        split=_split(part.phase_lines(), chosen),
+        split=_split(part.phase_lines() if chosen else phases, chosen),
         whole=summary.numbers(part.by_day),
         variants=numbers,
         fallbacks=_fallbacks(part),
         languages=by_slice(part.definition, part.by_language, lambda each: each.language),
         days=by_slice(part.definition, part.by_day, lambda each: each.day.isoformat()),
         metrics=tuple(dict.fromkeys(m for each in numbers.values() for m in each.metrics)),
-        phases=known.phase_lines(),
+        phases=phases,
         curves=latency_curves(variants),
         looks={} if shown is None else looks(shown, known.first_ns, now),
         exposed=exposed(part.plan, part.slices, known.first_ns, now),

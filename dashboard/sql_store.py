@@ -15,7 +15,6 @@ from openfeature_triton.dashboard.day_spans import Span, day_spans
 from openfeature_triton.dashboard.rows import group, totals
 from openfeature_triton.dashboard.store import (
     EVALUATIONS,
-    LAST_SEEN,
     PHASES,
     SEEN,
     SEEN_TAGS,
@@ -158,9 +157,7 @@ def _sums(query: Query, span: Span) -> Select[Any]:
 
 def _which(query: Query) -> list[ColumnElement[bool]]:
     """Narrow series to those asked for; traffic that was part of no experiment is left out."""
-    which = [
-        series.c.measurement == (schema.LIGHT if query.what in (SEEN, LAST_SEEN) else query.what)
-    ]
+    which = [series.c.measurement == (schema.LIGHT if query.what == SEEN else query.what)]
     if query.experiment is not None:
         which.append(series.c.experiment == query.experiment)
     elif query.what != EVALUATIONS:
@@ -196,4 +193,4 @@ def _phases(connection: Connection, query: Query) -> tuple[Phase, ...]:
 
 
 _READERS: dict[str, Callable[[Connection, Query], tuple[Any, ...]]]
-_READERS = {SEEN: _seen, LAST_SEEN: _seen, PHASES: _phases}
+_READERS = {SEEN: _seen, PHASES: _phases}

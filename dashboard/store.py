@@ -21,7 +21,7 @@ Step = Literal["day", "hour", "all"]
 STEP_NS: Mapping[Step, int] = {"day": 86_400 * 10**9, "hour": 3600 * 10**9}
 
 COUNTS, LATENCIES, CLUSTERS = schema.LIGHT, schema.LATENCY, schema.CLUSTERS
-EVALUATIONS, PHASES, SEEN, LAST_SEEN = schema.EVALUATION, schema.PHASE, "seen", "last_seen"
+EVALUATIONS, PHASES, SEEN = schema.EVALUATION, schema.PHASE, "seen"
 
 TRAFFIC_FIELDS = (schema.EXPOSURES, schema.REQUESTS, schema.ERRORS)
 """What traffic is made of, in the order in which `Traffic` has it."""
@@ -40,8 +40,8 @@ class Query:
     Args:
         what: `COUNTS`, the fields of `inference_light`; `LATENCIES`, its histograms; `CLUSTERS`,
             the sums by bucket of users, () where the unit is not the user; `EVALUATIONS`: these
-            give `Totals`. `SEEN` gives `Seen`, and so does `LAST_SEEN`, which may take the last
-            time for the first, too. `PHASES` gives `Phase`, the oldest first, of any time.
+            give `Totals`. `SEEN` gives `Seen`. `PHASES` gives `Phase`, the oldest first, of any
+            time.
         experiment: its key; None for all. Traffic that was part of none is never given.
         step: which slices of time are kept apart.
         start_ns: only windows that begin at or after it are read. It and `end_ns` should be whole

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -96,6 +97,43 @@ def test_who_asks_meanwhile_waits_for_the_same_answer(world: World) -> None:
         assert all(isinstance(each.exception(), MissingStoreError) for each in broken)
     assert len(one(store, PHASES, "e")) == 1
     assert asked.count("e") == 1
+
+
+def test_the_first_traffic_shows_within_seconds(world: World) -> None:
+    """When a variant was seen is remembered for a minute, but not that nothing was."""
+    now_s = 0.0
+    world.record("other", [Outcome("old", 1.0)])
+    store = RememberingStore(SqlStore(world.url), lambda: NOW, lambda: now_s)
+    assert one(store, SEEN, "e") == ()
+    world.record("e", [Outcome("old", 1.0)])
+    assert one(store, SEEN, "e") == ()
+    now_s = FRESH_S
+    assert len(one(store, SEEN, "e")) == 1
+    world.record("e", [Outcome("new", 1.0)])
+    now_s = 2 * FRESH_S
+    assert len(one(store, SEEN, "e")) == 1
+    now_s = FRESH_S + RECENT_S
+    assert len(one(store, SEEN, "e")) == 2
+
+
+def test_an_interrupt_between_two_answers_reaches_who_waits_for_the_later(world: World) -> None:
+    """What was read before it stays; nobody is left waiting."""
+    world.record("e", [Outcome("old", 1.0)])
+
+    class Stopped(SqlStore):
+        def read(self, *queries: Query) -> tuple[tuple[Any, ...], ...]:
+            return Interrupted(super().read(*queries))
+
+    class Interrupted(tuple[tuple[Any, ...], ...]):
+        def __iter__(self) -> Iterator[tuple[Any, ...]]:
+            yield self[0]
+            raise KeyboardInterrupt
+
+    store = RememberingStore(Stopped(world.url), lambda: NOW)
+    with pytest.raises(KeyboardInterrupt):
+        store.read(Query(PHASES, "e"), Query(PHASES, "f"))
+    with pytest.raises(KeyboardInterrupt):
+        one(store, PHASES, "f")
 
 
 def test_what_is_remembered_is_bounded(world: World) -> None:

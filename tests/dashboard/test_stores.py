@@ -18,7 +18,6 @@ from openfeature_triton.dashboard.remembering import RememberingStore
 from openfeature_triton.dashboard.store import (
     CLUSTERS,
     COUNTS,
-    LAST_SEEN,
     LATENCIES,
     PHASES,
     SEEN,
@@ -136,8 +135,6 @@ def test_first_and_last_are_of_all_series_of_a_variant(store: AnyStore) -> None:
     assert (seen.first_ns, seen.last_ns) == (at(0, 2), at(0, 9))
     (seen,) = one(store.read, SEEN, "e", start_ns=at(0, 3), end_ns=at(0, 9))
     assert (seen.first_ns, seen.last_ns) == (at(0, 5), at(0, 7))
-    (last,) = one(store.read, LAST_SEEN, end_ns=at(0, 9))
-    assert (last.experiment, last.last_ns) == ("e", at(0, 7))
 
 
 def test_sums_are_kept_apart_by_what_is_asked_for(store: AnyStore) -> None:
