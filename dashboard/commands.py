@@ -73,13 +73,12 @@ def _make(given: dict[str, str | int]) -> Server:
 
     from openfeature_triton.dashboard.errors import DashboardError
     from openfeature_triton.dashboard.settings import DashboardSettings, what_is_wrong
-    from openfeature_triton.flagd_config.errors import FlagFileError
     from openfeature_triton.hooks.errors import StoreError
 
     try:
         settings = DashboardSettings(**given)  # type: ignore[arg-type]
         return _listen(settings, has_flags="flags" in given, has_store="store" in given)
-    except (DashboardError, StoreError, FlagFileError) as error:
+    except (DashboardError, StoreError) as error:
         raise DashboardFailure(str(error)) from error
     except ValidationError as error:
         raise DashboardFailure(what_is_wrong(error, given)) from error
@@ -92,15 +91,25 @@ def _listen(settings: DashboardSettings, *, has_flags: bool, has_store: bool) ->
     from openfeature_triton.dashboard.open_store import influx_url, open_store
     from openfeature_triton.dashboard.remembering import RememberingStore
     from openfeature_triton.dashboard.serve import Server
-    from openfeature_triton.flagd_config import read_document
     from openfeature_triton.hooks.settings import InfluxSettings
 
     store = open_store(settings, InfluxSettings(url=influx_url(settings)) if has_store else None)
     store.check()
     remembering = RememberingStore(store, lambda: datetime.now(timezone.utc))
     if has_flags:  # the default one need not be there
-        read_document(settings.flags, bucketing=settings.bucketing)
+        _check_flags(settings)
     return Server(create_app(settings, store=remembering), settings.host, settings.port)
+
+
+def _check_flags(settings: DashboardSettings) -> None:
+    """Refuse a file that can't be read, and tell of its bad flags, which cost only themselves."""
+    from openfeature_triton.dashboard.definitions import read_flags
+
+    flags = read_flags(settings.flags, settings.bucketing)
+    if flags.problem:
+        raise DashboardFailure(flags.problem)
+    for problem in flags.refused.values():
+        click.echo(f"warning: {problem}", err=True)
 
 
 dashboard.add_command(access_commands.user)

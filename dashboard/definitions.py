@@ -1,35 +1,45 @@
 """Definitions: what an experiment is, from the flag file, or from what was recorded of its phases.
 
 The flag file is other people's, and changes while the dashboard runs: it is read for each page,
-and one that can't be read costs the page its status, not its numbers.
+and one that can't be read costs the page its status, not its numbers. A bad flag costs itself only.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from openfeature_triton.dashboard.store import Phase
-from openfeature_triton.flagd_config.document import read_document
+from openfeature_triton.flagd_config.edit import read_leniently
 from openfeature_triton.flagd_config.errors import FlagFileError
 from openfeature_triton.flagd_config.experiment import Experiment
+from openfeature_triton.flagd_config.syntax import read_bytes
 
-Status = Literal["running", "disabled", "concluded", "removed", "unknown"]
+Status = Literal["running", "disabled", "invalid", "concluded", "removed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
     """The experiments of the flag file; None, and why, if it can't be read.
 
-    `concluded` are the keys of those that are plain flags by now.
+    `concluded` are the keys of those that are plain flags by now. `refused` says by key which flags
+    are no good and why, and `broken` are those of them that call themselves experiments.
     """
 
     source: str
     experiments: Mapping[str, Experiment] | None
     problem: str = ""
     concluded: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All experiments that the file has, good or not."""
+        return (*(self.experiments or ()), *sorted(self.broken))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,8 @@ class Definition:
 
     `services` and `weights` are by variant, `text` is the canonical JSON. `phase` is the flag
     file's, which may have no traffic yet; `dates` say in words when it begins and ends by itself.
-    `status` is `removed` for a key that the flag file has not, `unknown` without a file.
+    `status` is `removed` for a key that the flag file has not, `unknown` without a file, `invalid`
+    for a flag that is no good, of which `problem` says why.
     """
 
     key: str
@@ -55,26 +66,42 @@ class Definition:
     dates: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    problem: str = ""
 
 
 def read_flags(path: str, bucketing: str = "v3") -> Flags:
     """Read the flag file; never raises FlagFileError, but says what is wrong."""
     try:
-        document = read_document(path, bucketing=bucketing)
+        content = read_bytes(path)
+        document = read_leniently(Path(path), content, bucketing, allow_all_refused=True)
     except FlagFileError as error:
         return Flags(path, None, str(error))
-    return Flags(path, document.experiments, concluded=frozenset(document.shipped))
+    return Flags(
+        path,
+        document.experiments,
+        concluded=frozenset(document.shipped),
+        refused={error.flag_key or "": str(error) for error in document.refused},
+        broken=document.broken,
+    )
 
 
 def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
     """Give an experiment's definition; `phases` are its own, the oldest first."""
     if flags.experiments is not None and key in flags.experiments:
         return _from_flag(flags.experiments[key])
-    status: Status = "unknown" if flags.experiments is None else "removed"
-    if key in flags.concluded:
-        status = "concluded"
+    status = _status_without(key, flags)
     newest = next(reversed(tuple(phases)), None)
-    return Definition(key, status) if newest is None else _from_phase(newest, status)
+    found = Definition(key, status) if newest is None else _from_phase(newest, status)
+    return replace(found, problem=flags.refused.get(key, ""))
+
+
+def _status_without(key: str, flags: Flags) -> Status:
+    """Give the status of what is no good experiment of the flag file."""
+    if flags.experiments is None:
+        return "unknown"
+    if key in flags.refused:
+        return "invalid"
+    return "concluded" if key in flags.concluded else "removed"
 
 
 def read_weights(phase: Phase) -> dict[str, int]:

@@ -57,7 +57,8 @@ class Known:
     @property
     def is_something(self) -> bool:
         """Whether there is, or was, such an experiment."""
-        return bool(self.seen or self.phases or self.definition.status in ("running", "disabled"))
+        is_in_file = self.definition.status in ("running", "disabled", "invalid")
+        return bool(self.seen or self.phases or is_in_file)
 
     @property
     def first_ns(self) -> int:

@@ -56,7 +56,7 @@ def list_experiments(
         Question(
             define(key, flags, phases.get(key, ())), traffic.get(key, ()), phases.get(key, ()), now
         )
-        for key in dict.fromkeys((*(flags.experiments or ()), *phases, *traffic))
+        for key in dict.fromkeys((*flags.keys, *phases, *traffic))
     ]
     lines = [
         replace(_line(each), verdict=verdict)
@@ -111,6 +111,8 @@ def _seen(
 
 def _rank(line: Line) -> int:
     """Running experiments come first, those to act on before those to wait for."""
+    if line.definition.status == "invalid":
+        return 0
     if line.definition.status != "running":
         return len(_ATTENTION) + 1
     kind = line.verdict.kind if line.verdict is not None else ""

@@ -55,8 +55,7 @@ class Machines:
 
     def _knows(self, key: str) -> bool:
         flags = read_flags(self._settings.flags, self._settings.bucketing)
-        in_file = flags.experiments is not None and key in flags.experiments
-        return in_file or any(self._store.read(Query(SEEN, key), Query(PHASES, key)))
+        return key in flags.keys or any(self._store.read(Query(SEEN, key), Query(PHASES, key)))
 
 
 def _query() -> PeriodQuery:

@@ -29,7 +29,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What the page of the pipeline shows. `own` counts what this dashboard took by tracking."""
+    """What the page of the pipeline shows. `own` counts what this dashboard took by tracking.
+
+    `flags_refused` says of each flag that is no good why.
+    """
 
     processes: tuple[Process, ...]
     refusals: tuple[Refusal, ...]
@@ -38,6 +41,7 @@ class Pipeline:
     flags: str
     flags_problem: str
     flags_experiments: int | None
+    flags_refused: tuple[str, ...]
     bucketing: str
     spool: str
 
@@ -74,6 +78,7 @@ def look(
         flags=flags.source,
         flags_problem=flags.problem,
         flags_experiments=None if flags.experiments is None else len(flags.experiments),
+        flags_refused=tuple(flags.refused.values()),
         bucketing=bucketing,
         spool=str(spool),
     )

@@ -32,9 +32,10 @@ class Document:
     `flags` are the flags as written, `$ref`s resolved, for reading only: `as_flagd` gives a copy
     to work on. `experiments` are ordered as a request asks them: task type, priority, key.
     `shipped` are those that were concluded, which are asked after all experiments.
-    `refused` says which flags were left out and why, where the reading was lenient. `bucketing`
-    is the generation of flagd's hash that splits requests, "v2" or "v3". `context` is what flagd
-    wants in the context of each evaluation.
+    `refused` says which flags were left out and why, where the reading was lenient; `broken` are
+    the keys of those among them that call themselves experiments. `bucketing` is the generation of
+    flagd's hash that splits requests, "v2" or "v3". `context` is what flagd wants in the context
+    of each evaluation.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Document:
     metadata: Metadata
     experiments: Mapping[str, Experiment]
     refused: tuple[FlagFileError, ...] = ()
+    broken: frozenset[str] = frozenset()
     bucketing: str = "v3"
     context: Mapping[str, Any] = field(default_factory=FrozenDict)
     shipped: Mapping[str, Shipped] = field(default_factory=FrozenDict)

@@ -37,6 +37,7 @@ class _Entry:
     flag: dict[str, Any] | None = None
     experiment: Experiment | None = None
     error: FlagFileError | None = None
+    says_experiment: bool = False
     shipped: Shipped | None = None
 
 
@@ -51,10 +52,17 @@ class DocumentReader:
         bucketing: "v2" or "v3", the generation of flagd's hash.
         yaml: whether the documents are YAML.
         allow_empty: whether a document without any flag is taken, which removes all.
+        allow_all_refused: whether one is taken that has flags, but not one good one.
     """
 
     def __init__(
-        self, source: str, *, bucketing: str = "v3", yaml: bool = False, allow_empty: bool = False
+        self,
+        source: str,
+        *,
+        bucketing: str = "v3",
+        yaml: bool = False,
+        allow_empty: bool = False,
+        allow_all_refused: bool = False,
     ) -> None:
         if bucketing not in BUCKETINGS:
             raise ValueError(f"bucketing must be one of {', '.join(BUCKETINGS)}, not {bucketing!r}")
@@ -63,6 +71,7 @@ class DocumentReader:
         self._place = Place(source)
         self._yaml = yaml
         self._allow_empty = allow_empty
+        self._allow_all_refused = allow_all_refused
         self._entries: dict[str, _Entry] = {}
         self._rules = ""
 
@@ -175,7 +184,7 @@ class DocumentReader:
                 else None
             )
         except FlagFileError as error:
-            return _Entry(member.text, error=error)
+            return _Entry(member.text, error=error, says_experiment=_says_experiment(value))
         return _Entry(member.text, value, experiment, shipped=read_shipped(member.key, value))
 
     def _document(
@@ -185,6 +194,7 @@ class DocumentReader:
         experiments: list[Experiment] = []
         refused: list[FlagFileError] = []
         concluded: list[Shipped] = []
+        broken: list[str] = []
         for key, entry in entries.items():
             give_way()
             if entry.flag is not None:
@@ -195,7 +205,9 @@ class DocumentReader:
                 concluded.append(entry.shipped)
             if entry.error is not None:
                 refused.append(entry.error)
-        if refused and not flags:
+            if entry.says_experiment:
+                broken.append(key)
+        if refused and not flags and not self._allow_all_refused:
             raise refused[0]
         ordered = in_order(experiments)
         give_way()
@@ -205,9 +217,16 @@ class DocumentReader:
             metadata=FrozenDict(top.get("metadata", {})),
             experiments=FrozenDict(ordered),
             refused=tuple(refused),
+            broken=frozenset(broken),
             bucketing=self.bucketing,
             shipped=FrozenDict(in_order_of_end(concluded)),
         )
+
+
+def _says_experiment(value: Any) -> bool:
+    """Whether a flag that was refused, of whatever shape, calls itself an experiment."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and is_experiment({"metadata": metadata})
 
 
 def _rules(top: dict[str, Any]) -> str:

@@ -79,9 +79,20 @@ def write_first(
     return made
 
 
-def read_leniently(path: Path, content: bytes, bucketing: str) -> Document:
-    """Read a flag file without its bad flags; raises FlagFileError where nothing is good."""
-    reader = DocumentReader(str(path), bucketing=bucketing, yaml=is_yaml(path), allow_empty=True)
+def read_leniently(
+    path: Path, content: bytes, bucketing: str, *, allow_all_refused: bool = False
+) -> Document:
+    """Read a flag file without its bad flags; raises FlagFileError where nothing is good.
+
+    `allow_all_refused` takes also a file whose flags are all bad.
+    """
+    reader = DocumentReader(
+        str(path),
+        bucketing=bucketing,
+        yaml=is_yaml(path),
+        allow_empty=True,
+        allow_all_refused=allow_all_refused,
+    )
     return reader.read(content)
 
 

@@ -98,11 +98,12 @@ class World:
 
     def write_flags(self, **states: str) -> None:
         """Write a flag file with these experiments; a state is ENABLED or DISABLED."""
-        flags = {key: _flag(state) for key, state in states.items()}
+        flags = {key: flag(state) for key, state in states.items()}
         self.flags.write_text(json.dumps({"flags": flags}), encoding="utf-8")
 
 
-def _flag(state: str) -> dict[str, object]:
+def flag(state: str) -> dict[str, object]:
+    """An experiment's flag."""
     return {
         "state": state,
         "variants": {"new": {"service": "asr-new"}, "old": {"service": "asr-old"}},
