@@ -6,6 +6,7 @@ that was made once stays one, so an always-valid p-value never grows because tim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -97,7 +98,7 @@ def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tu
         weights=known_weights(definition, phases),
         primary_metric=str(said.get("primary_metric") or SUCCESS_RATE),
         minimum_effect=effect,
-        planned_requests=None if planned is None else int(planned),
+        planned_requests=None if planned is None else math.ceil(planned),
         guardrails=guardrails,
         lower_is_better=tuple(
             each.strip() for each in str(said.get("lower_is_better", "")).split(",") if each.strip()
@@ -135,9 +136,9 @@ def analyse(
     if not plan.control:
         return None
     counts = [each for each in _used(plan, totals) if each.fields]
-    return summarize(
-        slices(plan, totals, clusters), plan, requests_per_day=requests_per_day(counts, now)
-    )
+    per_day = requests_per_day(counts, now)
+    recorded = slices(plan, totals, clusters)
+    return summarize(recorded, plan, requests_per_day=per_day, strict=False)
 
 
 def slices(

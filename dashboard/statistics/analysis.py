@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from openfeature_triton.dashboard.statistics import verdict
 from openfeature_triton.dashboard.statistics.accumulating import accumulate
+from openfeature_triton.dashboard.statistics.checking import check
 from openfeature_triton.dashboard.statistics.comparing import compare, compare_all, steps
 from openfeature_triton.dashboard.statistics.estimates import value
 from openfeature_triton.dashboard.statistics.guarding import guard
@@ -32,16 +33,26 @@ from openfeature_triton.hooks import schema
 
 
 def summarize(
-    slices: Iterable[Slice], plan: Plan, *, requests_per_day: float | None = None
+    slices: Iterable[Slice],
+    plan: Plan,
+    *,
+    requests_per_day: float | None = None,
+    strict: bool = True,
 ) -> Analysis:
     """Analyse merged rollups: split, effects, guardrails and a verdict that holds at every look.
+
+    Raises ValueError, one line, where sums and plan can't be meant: a field or a metric of another
+    name, a phase without weights, more errors than requests, a sum that is no number.
 
     Args:
         slices: summed fields by slice of time, phase and variant, in any order.
         plan: what was decided beforehand.
         requests_per_day: the present traffic, for the days that are left.
+        strict: whether to check; without, what a store holds is summarised whatever it is.
     """
     sums = accumulate(slices, plan.control, by_user=plan.unit == "user")
+    if strict:
+        check(sums, plan)
     split = check_split(sums, plan)
     progress = _progress(sums, plan, requests_per_day)
     pairs = _pairs(sums, plan, compared_metrics(sums, plan))

@@ -90,7 +90,7 @@ def _effect(pair: Pair, metric: str, tau: float, control: float | None) -> Effec
 
 
 def _ends(metric: str, d: float, width: float) -> Ends:
-    """Give an effect and its interval; latency's as shares, from the ln."""
+    """Give an effect and its interval; latency's as shares, from the ln, a rate's within ±1."""
     if not math.isfinite(d):
         return None, None, None
     ends = (d, d - width, d + width)
@@ -98,6 +98,8 @@ def _ends(metric: str, d: float, width: float) -> Ends:
         ends = (math.expm1(d), math.expm1(max(ends[1], -700.0)), math.expm1(min(ends[2], 700.0)))
     if not math.isfinite(width):
         return ends[0], None, None
+    if metric in RATES:
+        return d, max(ends[1], -1.0), min(ends[2], 1.0)
     return ends
 
 

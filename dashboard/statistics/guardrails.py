@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import betainc, betaln, log_ndtr
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
+from openfeature_triton.dashboard.statistics.requiring import is_positive
 
 PRIOR = 30.0
 HARMED, SAFE, UNKNOWN = "harmed", "safe", "unknown"
@@ -28,6 +29,12 @@ class Guardrail:
 
     metric: str
     margin: float
+
+    def __post_init__(self) -> None:
+        """Raise GuardrailError where no such margin can be meant."""
+        if not is_positive(self.margin):
+            said = f"the margin of {self.metric} is {self.margin!r}, which is no share above 0"
+            raise GuardrailError(f"{said} — write e.g. 0.1 for 10 %")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,12 @@ def _parse_one(part: str) -> Guardrail:
         share = float(digits) / 100
     except ValueError:
         share = math.nan
-    if not colon or not metric.strip() or not margin.strip().endswith("%") or not share > 0:
+    if (
+        not colon
+        or not metric.strip()
+        or not margin.strip().endswith("%")
+        or not is_positive(share)
+    ):
         raise GuardrailError(f"{part!r} is no guardrail — write e.g. error_rate:10%")
     return Guardrail(metric.strip(), share)
 

@@ -7,6 +7,7 @@ import math
 from scipy.special import ndtri
 
 from openfeature_triton.dashboard.statistics.always_valid import ALPHA, POWER
+from openfeature_triton.dashboard.statistics.requiring import is_number, require, require_chances
 
 ALWAYS_VALID = 1.68
 """How many times the fixed-horizon number an always-valid test needs for the same power.
@@ -41,11 +42,19 @@ def requests_per_arm(
         design_effect: how many requests say as much as one independent one; above 1 where the unit
             is the user (`clusters.design_effect`).
     """
-    if minimum_effect == 0 or not math.isfinite(minimum_effect):
-        raise ValueError("the effect to be found must be a number that is not 0")
-    both = control_variance + (
-        control_variance if treatment_variance is None else treatment_variance
+    said = "the effect to be found must be a number that is not 0"
+    require(is_number(minimum_effect) and minimum_effect != 0, said)
+    require_chances(alpha, power)
+    require(
+        is_number(design_effect) and design_effect >= 1, f"design_effect = {design_effect!r} < 1"
     )
+    treated = control_variance if treatment_variance is None else treatment_variance
+    for variance in (control_variance, treated):
+        said = (
+            f"a variance is {variance!r}, which is no number from 0 up: p(1 − p) is that of a rate"
+        )
+        require(is_number(variance) and variance >= 0, said)
+    both = control_variance + treated
     z = float(ndtri(1 - alpha / 2) + ndtri(power))
     n = z**2 * both / minimum_effect**2
     return math.ceil(n * (ALWAYS_VALID if always_valid else 1.0) * design_effect)

@@ -12,6 +12,12 @@ from openfeature_triton.dashboard.statistics.always_valid import ALPHA, POWER, F
 from openfeature_triton.dashboard.statistics.clusters import BUCKETS
 from openfeature_triton.dashboard.statistics.guardrails import Guardrail
 from openfeature_triton.dashboard.statistics.moments import Moments
+from openfeature_triton.dashboard.statistics.requiring import (
+    is_number,
+    is_positive,
+    require,
+    require_chances,
+)
 from openfeature_triton.hooks import schema
 
 Fields = Mapping[str, float]
@@ -40,6 +46,19 @@ class Slice:
     fields: Fields
     buckets: Mapping[str, Floats] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a value is of another kind; there are many, so it is quick."""
+        if not isinstance(self.index, (int, np.integer)):
+            raise ValueError(f"Slice: the index {self.index!r} is no whole number")
+        if not (isinstance(self.phase, str) and isinstance(self.variant, str)):
+            raise ValueError(
+                f"Slice: phase {self.phase!r} and variant {self.variant!r} must be names"
+            )
+        if not isinstance(self.fields, Mapping):
+            raise ValueError(f"Slice: fields must be sums by name, not {self.fields!r}")
+        if self.buckets and any(len(sums) != BUCKETS for sums in self.buckets.values()):
+            raise ValueError(f"Slice: each of the buckets must be an array of {BUCKETS} sums")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -63,9 +82,39 @@ class Plan:
     alpha: float = ALPHA
     power: float = POWER
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a value can't be meant."""
+        effect, planned = self.minimum_effect, self.planned_requests
+        wanted = "is no positive number: 0.01 is one point of a rate, 0.1 is 10 % of a latency"
+        require(effect is None or is_positive(effect), f"minimum_effect = {effect!r} {wanted}")
+        said = f"planned_requests = {planned!r} is no positive number"
+        require(planned is None or is_positive(planned), said)
+        said = f"unit = {self.unit!r} is neither 'request' nor 'user'"
+        require(self.unit in ("request", "user"), said)
+        require_chances(self.alpha, self.power)
+        _require_weights(self.weights)
+        guarded = all(isinstance(each, Guardrail) for each in self.guardrails)
+        require(guarded, "guardrails must be a tuple as (Guardrail('error_rate', 0.1),)")
+        named = not isinstance(self.lower_is_better, str)
+        require(named, "lower_is_better must be a tuple of metrics, as ('word_error_rate',)")
+
     def improves_downwards(self, metric: str) -> bool:
         """Say whether less of a metric is better."""
         return metric in LOWER_IS_BETTER or metric in self.lower_is_better
+
+
+def _require_weights(weights: Mapping[str, Mapping[str, float]]) -> None:
+    by_phase = isinstance(weights, Mapping) and all(
+        isinstance(each, Mapping) for each in weights.values()
+    )
+    example = "{'487dff1f': {'control': 50, 'treatment': 50}}"
+    require(by_phase, f"weights must be by phase, as {example}, not {weights!r}")
+    for phase, each in weights.items():
+        for variant, weight in each.items():
+            said = (
+                f"the weight of {variant!r} in phase {phase!r} is {weight!r}: no number from 0 up"
+            )
+            require(is_number(weight) and weight >= 0, said)
 
 
 @dataclass(frozen=True, slots=True)
