@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,9 @@ from openfeature_triton.flagd_config.errors import FlagFileError
 from openfeature_triton.flagd_config.experiment import Experiment
 from openfeature_triton.flagd_config.syntax import read_bytes
 
-Status = Literal["running", "disabled", "invalid", "concluded", "removed", "unknown"]
+Status = Literal[
+    "running", "not_begun", "ended", "disabled", "invalid", "concluded", "removed", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,9 @@ class Definition:
 
     `services` and `weights` are by variant, `text` is the canonical JSON. `phase` is the flag
     file's, which may have no traffic yet; `dates` say in words when it begins and ends by itself.
-    `status` is `removed` for a key that the flag file has not, `unknown` without a file, `invalid`
-    for a flag that is no good, of which `problem` says why.
+    `status` is `not_begun` or `ended` where its dates say so, `removed` for a key that the flag
+    file has not, `unknown` without a file, `invalid` for a flag that is no good, of which `problem`
+    says why.
     """
 
     key: str
@@ -68,6 +72,16 @@ class Definition:
     text: str = ""
     problem: str = ""
 
+    @property
+    def is_in_file(self) -> bool:
+        """Whether the flag file has it as an experiment, a good one or not."""
+        return self.status not in ("concluded", "removed", "unknown")
+
+    @property
+    def may_run(self) -> bool:
+        """Whether more requests will come, as far as is known."""
+        return self.status in ("running", "unknown")
+
 
 def read_flags(path: str, bucketing: str = "v3") -> Flags:
     """Read the flag file; never raises FlagFileError, but says what is wrong."""
@@ -85,10 +99,10 @@ def read_flags(path: str, bucketing: str = "v3") -> Flags:
     )
 
 
-def define(key: str, flags: Flags, phases: Iterable[Phase]) -> Definition:
-    """Give an experiment's definition; `phases` are its own, the oldest first."""
+def define(key: str, flags: Flags, phases: Iterable[Phase], now: datetime) -> Definition:
+    """Give an experiment's definition as of now; `phases` are its own, the oldest first."""
     if flags.experiments is not None and key in flags.experiments:
-        return _from_flag(flags.experiments[key])
+        return _from_flag(flags.experiments[key], now)
     status = _status_without(key, flags)
     newest = next(reversed(tuple(phases)), None)
     found = Definition(key, status) if newest is None else _from_phase(newest, status)
@@ -114,10 +128,21 @@ def read_weights(phase: Phase) -> dict[str, int]:
     }
 
 
-def _from_flag(experiment: Experiment) -> Definition:
+def _status(experiment: Experiment, now: datetime) -> Status:
+    """Give whether a good experiment takes requests now, and why not."""
+    if not experiment.enabled:
+        return "disabled"
+    now_s = int(now.timestamp())
+    if experiment.dates.hold(now_s):
+        return "running"
+    end = experiment.dates.end
+    return "ended" if end is not None and end <= now_s else "not_begun"
+
+
+def _from_flag(experiment: Experiment, now: datetime) -> Definition:
     return Definition(
         key=experiment.key,
-        status="running" if experiment.enabled else "disabled",
+        status=_status(experiment, now),
         task_type=experiment.task_type,
         languages=experiment.languages,
         control=experiment.control,

@@ -57,8 +57,7 @@ class Known:
     @property
     def is_something(self) -> bool:
         """Whether there is, or was, such an experiment."""
-        is_in_file = self.definition.status in ("running", "disabled", "invalid")
-        return bool(self.seen or self.phases or is_in_file)
+        return bool(self.seen or self.phases or self.definition.is_in_file)
 
     @property
     def first_ns(self) -> int:
@@ -104,7 +103,7 @@ class Known:
 def read_known(store: Store, flags: Flags, key: str, chosen: Chosen, now: datetime) -> Known:
     """Read an experiment; the latencies by language of what was chosen only."""
     seen, phases, days = store.read(Query(SEEN, key), Query(PHASES, key), Query(COUNTS, key))
-    definition = define(key, flags, phases)
+    definition = define(key, flags, phases, now)
     plan, problems = make_plan(definition, phases)
     known = Known(definition, seen, phases, plan, problems, days)
     if not seen:

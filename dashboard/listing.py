@@ -54,7 +54,10 @@ def list_experiments(
     phases = _by_experiment(every)
     questions = [
         Question(
-            define(key, flags, phases.get(key, ())), traffic.get(key, ()), phases.get(key, ()), now
+            define(key, flags, phases.get(key, ()), now),
+            traffic.get(key, ()),
+            phases.get(key, ()),
+            now,
         )
         for key in dict.fromkeys((*flags.keys, *phases, *traffic))
     ]

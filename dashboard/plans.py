@@ -104,7 +104,7 @@ def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tu
             each.strip() for each in str(said.get("lower_is_better", "")).split(",") if each.strip()
         ),
         unit="user" if definition.unit == "user" else "request",
-        is_running=definition.status in ("running", "unknown"),
+        is_running=definition.may_run,
     )
     return plan, tuple(problems)
 

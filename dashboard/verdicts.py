@@ -43,7 +43,7 @@ class Question:
     @property
     def state(self) -> object:
         """What a verdict depends on: while this stays, so does the verdict."""
-        return self.definition.text, tuple(self.traffic)
+        return self.definition.text, self.definition.may_run, tuple(self.traffic)
 
 
 @dataclass(frozen=True, slots=True)

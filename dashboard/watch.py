@@ -155,7 +155,8 @@ class Watch:
         """Analyse what may be acted on; gives the requests of each variant, too."""
         key = experiment.key
         (phases,) = self._store.read(Query(PHASES, key))
-        definition = define(key, Flags(str(self._flags), {key: experiment}), phases)
+        flags = Flags(str(self._flags), {key: experiment})
+        definition = define(key, flags, phases, self._clock())
         plan, _ = make_plan(definition, phases)
         same = {experiment.phase, *(each.phase for each in phases if _is_same(each, experiment))}
         totals, clusters = (

@@ -132,8 +132,8 @@ def _undecided(found: Evidence) -> Verdict:
         reason = f"{found.effect}, which may be chance, and {_progress(found)}: end it."
         return Verdict(END, reason, found.variant)
     if not found.is_running:
-        reason = f"{found.effect}; {_progress(found)}, and it does not run: resume it or end it."
-        return Verdict(RUNNING, reason, found.variant)
+        stands = "and it does not run: only more requests could decide it"
+        return Verdict(RUNNING, f"{found.effect}; {_progress(found)}, {stands}.", found.variant)
     days = "" if found.days_left is None else f" for about {_days(found.days_left)}"
     return Verdict(
         RUNNING, f"{found.effect}; {_progress(found)}: keep it running{days}.", found.variant

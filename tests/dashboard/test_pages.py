@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -181,6 +181,46 @@ def test_a_page_says_when_an_experiment_ends_by_itself(world: World) -> None:
     schedule(world.flags, "e", Dates(end=1_798_070_400), "")
     page = world.client().get("/experiments/e").text
     assert "<span>until 2026-12-24T00:00:00Z</span>" in page
+
+
+def _conclude(world: World) -> None:
+    conclude(world.flags, "e", "new", "")
+
+
+def _end(world: World) -> None:
+    schedule(world.flags, "e", Dates(end=int(NOW.timestamp())), "")
+
+
+def _put_off(world: World) -> None:
+    schedule(world.flags, "e", Dates(start=int(NOW.timestamp()) + 1), "")
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(_conclude, "Concluded"), (_end, "Ended"), (_put_off, "Not begun")]
+)
+def test_nobody_is_told_to_keep_running_what_does_not_run(
+    world: World, stop: Callable[[World], None], status: str
+) -> None:
+    """Page and list say why it takes no requests; before, both said to keep it running."""
+    outcomes = [
+        Outcome(variant, 10.0, "timeout" if nth % 10 == 0 else "")
+        for variant, count in (("old", 2700), ("new", 300))
+        for nth in range(count)
+    ]
+    metadata = json.dumps({"control": "old"})
+    world.record("e", outcomes, weights={"new": 10, "old": 90}, metadata=metadata)
+    world.write_flags(e="ENABLED")
+    for path in ("/", "/experiments/e"):
+        assert "keep it running" in world.client().get(path).text
+    stop(world)
+    for path in ("/", "/experiments/e"):
+        page = world.client().get(path).text
+        assert "keep it running" not in page
+        assert "Keep running" not in page
+        assert "it does not run" in page
+        assert f">{status}<" in page
+    assert "Freshness" not in page
+    assert "0 running" in world.client().get("/").text
 
 
 def test_a_concluded_experiment_is_not_called_removed(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,8 @@ from openfeature_triton.dashboard.definitions import define, read_flags
 from openfeature_triton.dashboard.statistics import Verdict
 from openfeature_triton.dashboard.store import PHASES, read_traffic
 from openfeature_triton.dashboard.verdicts import FRESH_S, OLD_S, Question, Verdicts
+from openfeature_triton.flagd_config import life_cycle
+from openfeature_triton.flagd_config.dates import Dates
 from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.stores import one
 
@@ -22,6 +25,7 @@ class Board:
 
     world: World
     now_s: float = 0.0
+    now: datetime = NOW
     verdicts: Verdicts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -36,7 +40,8 @@ class Board:
     def verdict(self, key: str = "e") -> Verdict | None:
         """Ask as the list does."""
         flags, phases = read_flags(str(self.world.flags)), one(self.store, PHASES, key)
-        question = Question(define(key, flags, phases), read_traffic(self.store, key), phases, NOW)
+        definition = define(key, flags, phases, self.now)
+        question = Question(definition, read_traffic(self.store, key), phases, self.now)
         return self.verdicts.of([question])[0]
 
 
@@ -85,7 +90,7 @@ def test_a_store_that_goes_away_costs_no_verdict_for_ever(board: Board) -> None:
     first = board.verdict()
     board.record()
     traffic, phases = read_traffic(board.store, "e"), one(board.store, PHASES, "e")
-    definition = define("e", read_flags(str(board.world.flags)), phases)
+    definition = define("e", read_flags(str(board.world.flags)), phases, NOW)
     question = Question(definition, traffic, phases, NOW)
     file = board.world.folder / "store.db"
     away = file.rename(file.with_name("away.db"))
@@ -97,4 +102,13 @@ def test_a_store_that_goes_away_costs_no_verdict_for_ever(board: Board) -> None:
     deadline_s = time.monotonic() + 30
     while board.verdict() is first and time.monotonic() < deadline_s:
         time.sleep(0.01)
+    assert board.verdict() is not first
+
+
+def test_a_verdict_does_not_outlive_the_end_of_the_experiment(board: Board) -> None:
+    """At the date that ends it, what was to be kept running is not, though no number changed."""
+    life_cycle.schedule(board.world.flags, "e", Dates(end=int(NOW.timestamp()) + 1), "")
+    first = board.verdict()
+    board.now_s = OLD_S
+    board.now = NOW + timedelta(seconds=1)
     assert board.verdict() is not first
