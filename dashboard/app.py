@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from openfeature_triton.dashboard import formats
 from openfeature_triton.dashboard.access import AccessFile
+from openfeature_triton.dashboard.definitions import FlagFile
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.machines import Machines
 from openfeature_triton.dashboard.open_store import open_store
@@ -66,7 +67,8 @@ def create_app(
     protect(app, settings)
     sign_in.add_to(app)
     store = store or open_store(settings)
-    intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings))
+    flags = FlagFile(settings.flags, settings.bucketing)
+    intake = app.extensions["intake"] = Intake(lambda: _open_recorder(settings), flags.read)
     pages = Pages(store, settings, clock, intake.stats)
     _add_pages(app, pages)
     reports = Reports(app, pages)

@@ -1,7 +1,8 @@
 """Definitions: what an experiment is, from the flag file, or from what was recorded of its phases.
 
-The flag file is other people's, and changes while the dashboard runs: it is read for each page,
-and one that can't be read costs the page its status, not its numbers. A bad flag costs itself only.
+The flag file is other people's, and changes while the dashboard runs: it is looked at for each
+page, and one that can't be read costs the page its status, not its numbers. A bad flag costs only
+itself.
 """
 
 from __future__ import annotations
@@ -83,10 +84,32 @@ class Definition:
         return self.status in ("running", "unknown")
 
 
+class FlagFile:
+    """The flag file as a running dashboard sees it: parsed again when its content has changed."""
+
+    def __init__(self, path: str, bucketing: str = "v3") -> None:
+        self._path = path
+        self._bucketing = bucketing
+        self._known: tuple[bytes, Flags] | None = None
+
+    def read(self) -> Flags:
+        """Give its flags of now; never raises FlagFileError, but says what is wrong."""
+        try:
+            content = read_bytes(self._path)
+        except FlagFileError as error:
+            return Flags(self._path, None, str(error))
+        if self._known is None or self._known[0] != content:
+            self._known = content, _parse(self._path, content, self._bucketing)
+        return self._known[1]
+
+
 def read_flags(path: str, bucketing: str = "v3") -> Flags:
-    """Read the flag file; never raises FlagFileError, but says what is wrong."""
+    """Read the flag file once; never raises FlagFileError, but says what is wrong."""
+    return FlagFile(path, bucketing).read()
+
+
+def _parse(path: str, content: bytes, bucketing: str) -> Flags:
     try:
-        content = read_bytes(path)
         document = read_leniently(Path(path), content, bucketing, allow_all_refused=True)
     except FlagFileError as error:
         return Flags(path, None, str(error))

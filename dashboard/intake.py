@@ -1,7 +1,8 @@
 """Intake: takes outcomes from services in languages for which there is no provider of ours.
 
 Best effort: an outcome is handed to a recorder of this process, as a service's own would be, and
-what can't be counted is counted as that.
+what can't be counted is counted as that. Other languages' SDKs know no phases: where an outcome
+names none, it is of the phase that the flag file is in.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
+from openfeature.track import TrackingEventDetails
 from pydantic import BaseModel, ConfigDict, Field
 
+from openfeature_triton.dashboard.definitions import Flags
+from openfeature_triton.flagd_config.experiment import Experiment
 from openfeature_triton.hooks.recorder import Recorder
 from openfeature_triton.hooks.series import MAX_TAG_LENGTH, Series
+from openfeature_triton.hooks.tracking import EXPERIMENT_PHASE
 
 MAX_OUTCOMES = 1000
 MAX_BYTES = 2 * 2**20
+MAX_KEY_LENGTH = 1024
 
 Tag = Annotated[str, Field(max_length=MAX_TAG_LENGTH)]
 ErrorClass = Literal[
@@ -43,7 +49,17 @@ class TrackedOutcome(BaseModel):
     variant: Annotated[str, Field(min_length=1, max_length=MAX_TAG_LENGTH)] = Field(
         description="the variant that the flag gave"
     )
-    phase: Tag = Field(default="", description="`phase` of the flag's metadata, as evaluated")
+    phase: Tag = Field(
+        default="",
+        description="`phase` of the flag's metadata, where the provider gives one; "
+        "left out, the present phase of the dashboard's flag file",
+    )
+    targeting_key: Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)] | None = Field(
+        default=None,
+        repr=False,
+        description="the user, where the experiment's unit is the user: "
+        "counted in one of 128 buckets, and never kept",
+    )
     served: Tag = Field(default="", description="the variant that answered, if it was another one")
     task_type: Tag = Field(
         default="", description="asr, nmt, tts, ocr, ner or one that is declared"
@@ -70,30 +86,41 @@ class Intake:
 
     Args:
         open_recorder: makes the recorder. StoreError if it can't.
+        flags: gives the flag file's flags of now.
     """
 
-    def __init__(self, open_recorder: Callable[[], Recorder]) -> None:
+    def __init__(self, open_recorder: Callable[[], Recorder], flags: Callable[[], Flags]) -> None:
         self._open_recorder = open_recorder
+        self._flags = flags
+        self._told: set[tuple[str, str]] = set()
         self._recorder: Recorder | None = None
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def take(self, batch: Batch) -> None:
         """Record each outcome. StoreError if the store can't be opened."""
-        recorder = self._opened()
+        recorder, experiments = self._opened(), self._flags().experiments or {}
         for each in batch.outcomes:
-            series = Series(
-                each.experiment,
-                each.phase,
-                each.variant,
-                each.served or each.variant,
-                each.task_type,
-                each.language,
-            )
+            known = experiments.get(each.experiment)
+            if known is not None and not each.phase:
+                self._tell_phase(recorder, known)
+            series = _series(each, known)
             if each.exposed:
                 recorder.expose(series)
-            recorder.record(series, each.latency_ms, each.error_class, each.metrics or None)
+            user = each.targeting_key if known is None or known.unit == "user" else None
+            metrics = each.metrics or None
+            recorder.record(series, each.latency_ms, each.error_class, metrics, user)
         self.count("tracked", len(batch.outcomes))
+
+    def _tell_phase(self, recorder: Recorder, experiment: Experiment) -> None:
+        """Record what a phase is, once, as no provider of ours may do so."""
+        phase = experiment.key, experiment.phase
+        with self._lock:
+            is_new = phase not in self._told
+            self._told.add(phase)
+        if is_new:
+            details = TrackingEventDetails(attributes=dict(experiment.phase_record()))
+            recorder.track(EXPERIMENT_PHASE, None, details)
 
     def count(self, what: str, amount: int = 1) -> None:
         """Raise one of the counts that `stats` gives."""
@@ -128,3 +155,14 @@ class Intake:
             if self._recorder is None:
                 self._recorder = self._open_recorder()
             return self._recorder
+
+
+def _series(outcome: TrackedOutcome, known: Experiment | None) -> Series:
+    return Series(
+        outcome.experiment,
+        outcome.phase or (known.phase if known is not None else ""),
+        outcome.variant,
+        outcome.served or outcome.variant,
+        outcome.task_type,
+        outcome.language,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, abort, jsonify, request
 from pydantic import ValidationError
 
-from openfeature_triton.dashboard.definitions import read_flags
+from openfeature_triton.dashboard.definitions import FlagFile
 from openfeature_triton.dashboard.exposition import exposition
 from openfeature_triton.dashboard.formats import file_name
 from openfeature_triton.dashboard.intake import Intake
@@ -21,7 +21,7 @@ class Machines:
     def __init__(self, store: Store, settings: DashboardSettings, intake: Intake) -> None:
         self._intake = intake
         self._store = store
-        self._settings = settings
+        self._flags = FlagFile(settings.flags, settings.bucketing)
 
     def metrics(self, key: str) -> Response:
         """Give an experiment's numbers by variant and date as JSON; 404 for an unknown one."""
@@ -54,8 +54,9 @@ class Machines:
         return query, read_periods(self._store, key, query)
 
     def _knows(self, key: str) -> bool:
-        flags = read_flags(self._settings.flags, self._settings.bucketing)
-        return key in flags.keys or any(self._store.read(Query(SEEN, key), Query(PHASES, key)))
+        return key in self._flags.read().keys or any(
+            self._store.read(Query(SEEN, key), Query(PHASES, key))
+        )
 
 
 def _query() -> PeriodQuery:

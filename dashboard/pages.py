@@ -11,7 +11,7 @@ from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
 from openfeature_triton.dashboard.chosen import ALL, ChoiceError, Chosen, read_chosen
-from openfeature_triton.dashboard.definitions import Flags, read_flags
+from openfeature_triton.dashboard.definitions import FlagFile, Flags
 from openfeature_triton.dashboard.effects import Comparison, comparisons
 from openfeature_triton.dashboard.forest import forest
 from openfeature_triton.dashboard.json_form import as_json
@@ -54,6 +54,7 @@ class Pages:
         self._store = store
         self._verdicts = Verdicts(store)
         self._settings = settings
+        self._flags = FlagFile(settings.flags, settings.bucketing).read
         self._clock = clock
 
     def experiments(self) -> str:
@@ -144,9 +145,6 @@ class Pages:
         if found is None:
             _abort_unknown(key, chosen)
         return jsonify(as_json(found))
-
-    def _flags(self) -> Flags:
-        return read_flags(self._settings.flags, self._settings.bucketing)
 
 
 def asked_part() -> Chosen:

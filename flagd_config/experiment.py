@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -45,6 +46,17 @@ class Experiment:
     def enabled(self) -> bool:
         """Whether the flag's state is ENABLED."""
         return self.state == "ENABLED"
+
+    def phase_record(self) -> dict[str, str]:
+        """Give what is recorded of its phase when it opens, each value as text."""
+        return {
+            "experiment": self.key,
+            "phase": self.phase,
+            "weights": json.dumps(dict(self.weights)),
+            "metadata": json.dumps(dict(self.metadata)),
+            "definition": self.definition,
+            "bucketing": json.loads(self.definition).get("bucketing", ""),
+        }
 
 
 def is_experiment(flag: Mapping[str, Any]) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 
-from openfeature_triton.flagd_config import Document, Experiment
+from openfeature_triton.flagd_config import Document
 from openfeature_triton.flagd_config.give_way import GiveWay
 
 Track = Callable[[str, EvaluationContext, TrackingEventDetails], None]
@@ -29,18 +28,5 @@ class Phases:
             phase = experiment.key, experiment.phase
             if phase not in self._told:
                 self._told.add(phase)
-                self._track("experiment_phase", EvaluationContext(), _details(experiment))
-
-
-def _details(experiment: Experiment) -> TrackingEventDetails:
-    """What is recorded of a phase when it opens."""
-    return TrackingEventDetails(
-        attributes={
-            "experiment": experiment.key,
-            "phase": experiment.phase,
-            "weights": json.dumps(dict(experiment.weights)),
-            "metadata": json.dumps(dict(experiment.metadata)),
-            "definition": experiment.definition,
-            "bucketing": json.loads(experiment.definition).get("bucketing", ""),
-        }
-    )
+                details = TrackingEventDetails(attributes=dict(experiment.phase_record()))
+                self._track("experiment_phase", EvaluationContext(), details)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,12 +8,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from openfeature_triton.dashboard import create_app
+from openfeature_triton.dashboard import SqlStore, create_app
 from openfeature_triton.dashboard.access import Access, May, Token, change_access
 from openfeature_triton.dashboard.intake import MAX_OUTCOMES, Intake
 from openfeature_triton.dashboard.limits import RateLimit
 from openfeature_triton.dashboard.passwords import hash_token
-from tests.dashboard.conftest import NOW, World
+from openfeature_triton.dashboard.store import CLUSTERS, Query
+from openfeature_triton.dashboard.summary import users
+from openfeature_triton.flagd_config import read_document
+from openfeature_triton.hooks.clusters import bucket_of
+from tests.dashboard.conftest import NOW, World, flag
 
 TOKEN = "oft_sentinel-token"
 OUTCOME: dict[str, Any] = {
@@ -63,6 +68,78 @@ def test_what_is_tracked_is_stored_as_a_services_own_outcomes(world: World) -> N
     _intake(app).close()
 
 
+def _write_flags(world: World, unit: str, new: int = 10) -> str:
+    """Write the experiment `e`; give its phase."""
+    made: dict[str, Any] = flag("ENABLED")
+    made["metadata"] |= {"unit": unit}
+    made["targeting"] = {"fractional": [["new", new], ["old", 100 - new]]}
+    world.flags.write_text(json.dumps({"flags": {"e": made}}), encoding="utf-8")
+    return read_document(world.flags).experiments["e"].phase
+
+
+def test_users_take_part_by_their_targeting_key_which_is_kept_nowhere(world: World) -> None:
+    """They are counted by 128 buckets, as a service's own are, and the page compares them."""
+    _add_token(world)
+    _write_flags(world, "user")
+    app = _app(world)
+    keys = [f"sentinel-user-{nth}" for nth in range(300)]
+    outcomes = [OUTCOME | {"targeting_key": k, "variant": v} for k in keys for v in ("new", "old")]
+    assert _send(app.test_client(), outcomes).status_code == 204
+    assert _intake(app).flush()
+    counted = _counts_by_bucket(world)
+    assert sum(counted) == len(outcomes)
+    assert counted[bucket_of(keys[0])] >= 2
+    page = app.test_client().get("/experiments/e").text
+    assert "100.0\u00a0% of the requests name their user" in page
+    _intake(app).close()
+    assert all(b"sentinel-user" not in path.read_bytes() for path in world.folder.glob("store.db*"))
+
+
+def test_where_requests_are_the_unit_a_targeting_key_counts_in_no_bucket(world: World) -> None:
+    """As a service's own provider has it."""
+    _add_token(world)
+    _write_flags(world, "request")
+    app = _app(world)
+    assert _send(app.test_client(), [OUTCOME | {"targeting_key": "ana"}]).status_code == 204
+    assert _intake(app).flush()
+    assert _counts_by_bucket(world) == []
+    _intake(app).close()
+
+
+def test_an_outcome_without_a_phase_is_of_the_flag_files_present_one(world: World) -> None:
+    """After a ramp it is of the next, each told with its weights; a phase that is named stays."""
+    _add_token(world)
+    app = _app(world)
+    client = app.test_client()
+    first = _write_flags(world, "request", new=10)
+    assert _send(client, [OUTCOME] * 2).status_code == 204
+    second = _write_flags(world, "request", new=50)
+    assert _send(client, [OUTCOME] * 3).status_code == 204
+    assert _send(client, [OUTCOME | {"phase": "abcd1234"}, OUTCOME | {"experiment": "unknown"}])
+    assert _intake(app).flush()
+    phases = client.get("/api/experiments/e").get_json()["phases"]
+    assert {each["phase"]: each["requests"] for each in phases} == {
+        first: 2,
+        second: 3,
+        "abcd1234": 1,
+    }
+    weights = {
+        each["phase"]: {share["variant"]: share["weight"] for share in each["split"]["shares"]}
+        for each in phases
+    }
+    assert weights[first] == {"old": 0.9, "new": 0.1}
+    assert weights[second] == {"old": 0.5, "new": 0.5}
+    [unknown] = client.get("/api/experiments/unknown").get_json()["phases"]
+    assert unknown["phase"] == ""
+    _intake(app).close()
+
+
+def _counts_by_bucket(world: World) -> list[float]:
+    """Give how many outcomes of the experiment `e` were counted in each bucket of users."""
+    (found,) = SqlStore(world.url).read(Query(CLUSTERS, "e", "all"))
+    return [float(each) for each in users(found).parts.get("n", [])]
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "oft_sentinel-tokenx"])
 def test_without_the_token_nothing_is_taken(world: World, token: str) -> None:
     """401, counted, and no store is made."""
@@ -91,6 +168,8 @@ def test_a_token_that_may_only_read_tracks_nothing(world: World) -> None:
         ({"experiment": ""}, "outcomes.0.experiment"),
         ({"variant": "v" * 65}, "outcomes.0.variant"),
         ({"metrics": {"a": "1"}}, "outcomes.0.metrics.a"),
+        ({"targeting_key": ""}, "outcomes.0.targeting_key"),
+        ({"targeting_key": "sentinel-user" * 100}, "outcomes.0.targeting_key"),
         ({"user": "sentinel-user"}, "outcomes.0.user"),
     ],
 )
