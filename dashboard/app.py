@@ -23,6 +23,7 @@ from openfeature_triton.dashboard.reports import Reports
 from openfeature_triton.dashboard.security import protect
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.sign_in import SignIn
+from openfeature_triton.dashboard.statistics.wording import p_in_words
 from openfeature_triton.dashboard.store import Store
 from openfeature_triton.dashboard.tracking import Tracking
 from openfeature_triton.flagd_config.counted import counted
@@ -138,6 +139,7 @@ def _add_formats(app: Flask) -> None:
     app.add_template_filter(formats.metric_name)
     app.add_template_filter(formats.days_left)
     app.add_template_filter(formats.fact)
+    app.add_template_filter(p_in_words)
     app.add_template_filter(formats.effect_size)
     app.add_template_filter(formats.signed)
     app.add_template_filter(formats.pretty)

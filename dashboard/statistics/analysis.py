@@ -18,6 +18,7 @@ from openfeature_triton.dashboard.statistics.results import (
     Analysis,
     Effect,
     MetricResult,
+    SplitResult,
     VariantResult,
 )
 from openfeature_triton.dashboard.statistics.rollups import (
@@ -28,6 +29,7 @@ from openfeature_triton.dashboard.statistics.rollups import (
     Slice,
 )
 from openfeature_triton.dashboard.statistics.split_check import check_split
+from openfeature_triton.dashboard.statistics.verdict import Verdict
 from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_words
 from openfeature_triton.hooks import schema
 
@@ -65,8 +67,8 @@ def summarize(
     )
     whole = verdict.overall([each.verdict for each in variants], [*map(_size, variants)])
     if split.broken:
-        whole = verdict.broken(split.counts, split.shares, split.p_value)
-        variants = tuple(replace(each, verdict=whole) for each in variants)
+        whole = _broken(split)
+        variants = tuple(_not_to_be_trusted(each, whole) for each in variants)
     return Analysis(
         verdict=whole,
         split=split,
@@ -76,6 +78,20 @@ def summarize(
         variants=variants,
         user_share=_user_share(sums),
     )
+
+
+def _broken(split: SplitResult) -> Verdict:
+    """Say which phase it is, where there are others and one alone is broken."""
+    if len(split.phases) > 1 and len(split.broken_phases) == 1:
+        (found,) = split.broken_phases
+        return verdict.broken(found.counts, found.shares, split.p_value, found.phase)
+    return verdict.broken(split.counts, split.shares, split.p_value)
+
+
+def _not_to_be_trusted(result: VariantResult, whole: Verdict) -> VariantResult:
+    """Let no metric of a variant be better or worse."""
+    metrics = tuple(replace(each, state=verdict.UNDECIDED) for each in result.metrics)
+    return replace(result, verdict=whole, primary=metrics[0], metrics=metrics)
 
 
 def primary_effects(slices: Iterable[Slice], plan: Plan) -> dict[str, MetricResult]:

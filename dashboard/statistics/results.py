@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from openfeature_triton.dashboard.statistics.guardrails import GuardrailResult
+from openfeature_triton.dashboard.statistics.split import ALARM
 from openfeature_triton.dashboard.statistics.verdict import Verdict
 
 
@@ -69,13 +70,32 @@ class VariantResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseSplit:
+    """Exposures of each variant in one phase against its share by weight; p is always valid."""
+
+    phase: str
+    counts: Mapping[str, int]
+    shares: Mapping[str, float]
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
 class SplitResult:
-    """Exposures of each variant against its share by weight; broken where p is below 0.001."""
+    """Exposures of each variant against its share by weight; broken where p is below 0.001.
+
+    `p_value` is that of all phases together, `phases` are those of which weights are known.
+    """
 
     counts: Mapping[str, int]
     shares: Mapping[str, float]
     p_value: float
     broken: bool
+    phases: tuple[PhaseSplit, ...] = ()
+
+    @property
+    def broken_phases(self) -> tuple[PhaseSplit, ...]:
+        """Those that are broken even by themselves."""
+        return tuple(each for each in self.phases if self.broken and each.p_value < ALARM)
 
 
 @dataclass(frozen=True, slots=True)

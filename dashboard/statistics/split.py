@@ -22,7 +22,7 @@ ENOUGH_USERS = 20.0
 
 
 def log_split_evidence(counts: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
-    """Give ln e against the split being as the weights say; phases add theirs.
+    """Give ln e against the split being as the weights say.
 
     ln e = lnΓ(Σα) − lnΓ(Σα + N) + Σ[lnΓ(α_i + n_i) − lnΓ(α_i)] − Σ n_i ln w_i, α_i = k·w_i.
     Lindon & Malek 2022, section 2. Infinite where a variant of weight 0 got something.
@@ -81,3 +81,20 @@ def log_mean(log_e: npt.ArrayLike) -> Floats:
     if given.shape[-1] == 0:
         return np.zeros(given.shape[:-1])
     return np.asarray(np.logaddexp.reduce(given, axis=-1) - np.log(given.shape[-1]))
+
+
+def log_over_phases(log_e: npt.ArrayLike, *, are_independent: bool) -> Floats:
+    """Give ln e against the splits of all phases, from each one's along the last axis.
+
+    Our own derivation. Σ e_k/(k(k + 1)) over all phases that may ever come is an e-value, for these
+    weights add up to 1: it finds a phase that is broken alone, however many fine ones there are.
+    Those that did not begin have e = 1, and 1/(K + 1) in all. Where phases are independent, so is
+    their product, which finds what is a bit off in each; half of either is taken (`log_mean`).
+    """
+    given = np.asarray(log_e, float)
+    nth = np.arange(1, given.shape[-1] + 1)
+    begun = np.logaddexp.reduce(given - np.log(nth * (nth + 1.0)), axis=-1)
+    mixture = np.logaddexp(begun, -np.log(given.shape[-1] + 1.0))
+    if not are_independent:
+        return np.asarray(mixture)
+    return log_mean(np.stack([mixture, given.sum(axis=-1)], axis=-1))

@@ -2,60 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats, running_p
-from openfeature_triton.dashboard.statistics.results import SplitResult
+from openfeature_triton.dashboard.statistics.results import PhaseSplit, SplitResult
 from openfeature_triton.dashboard.statistics.rollups import Cumulative, Plan
 from openfeature_triton.dashboard.statistics.split import (
     ALARM,
     log_mean,
+    log_over_phases,
     log_split_evidence,
     log_user_split_evidence,
 )
 from openfeature_triton.hooks import schema
 
+N = TypeVar("N", int, float)
+
 
 def check_split(sums: Cumulative, plan: Plan) -> SplitResult:
     """Check the split of each phase of which weights are known, and of all together."""
-    log_e = _users(sums, plan) if sums.is_by_user else _requests(sums, plan)
-    p_value = float(running_p(log_e)[-1]) if len(log_e) else 1.0
+    weighted = [*_weighted(sums, plan)]
+    evidence = _users if sums.is_by_user else _requests
+    by_phase = np.array([evidence(sums, row, weights) for row, weights in weighted])
+    by_phase = by_phase.reshape(len(weighted), len(sums.slices))
+    whole = log_over_phases(by_phase.T, are_independent=not sums.is_by_user)
+    phases = tuple(
+        _phase(sums, row, weights, _p_value(log_e))
+        for (row, weights), log_e in zip(weighted, by_phase, strict=True)
+    )
     counts, expected = _counts(sums, plan)
-    total = expected.sum()
+    p_value = _p_value(whole)
     return SplitResult(
-        counts={v: int(n) for v, n in zip(sums.variants, counts, strict=True)},
-        shares={
-            v: float(e / total) if total else 0.0
-            for v, e in zip(sums.variants, expected, strict=True)
-        },
+        counts=_by_variant(sums, counts, int),
+        shares=_by_variant(sums, expected / (expected.sum() or 1.0), float),
         p_value=p_value,
         broken=p_value < ALARM,
+        phases=phases,
     )
 
 
-def _requests(sums: Cumulative, plan: Plan) -> Floats:
-    """Give ln e at each slice; the phases' are independent, so they add."""
-    exposures = sums.of(schema.EXPOSURES)
-    log_e = np.zeros(len(sums.slices))
-    for row, weights in _weighted(sums, plan):
-        log_e = log_e + log_split_evidence(exposures[:, row, :], weights)
-    return log_e
+def _phase(sums: Cumulative, row: int, weights: Floats, p_value: float) -> PhaseSplit:
+    return PhaseSplit(
+        phase=sums.phases[row],
+        counts=_by_variant(sums, sums.of(schema.EXPOSURES)[-1, row], int),
+        shares=_by_variant(sums, weights / weights.sum(), float),
+        p_value=p_value,
+    )
 
 
-def _users(sums: Cumulative, plan: Plan) -> Floats:
-    """Give ln e at each slice: the mean over phases and treatments of each pair's share."""
-    n = sums.part("n")
-    found = []
-    for row, weights in _weighted(sums, plan):
-        for column in range(1, len(sums.variants)):
-            pair = weights[0] + weights[column]
-            if pair > 0:
-                treated = n[:, row, column]
-                both = treated + n[:, row, 0]
-                found.append(log_user_split_evidence(treated, both, weights[column] / pair))
-    return log_mean(np.stack(found, axis=-1)) if found else np.zeros(len(sums.slices))
+def _p_value(log_e: Floats) -> float:
+    return float(running_p(log_e)[-1]) if len(log_e) else 1.0
+
+
+def _by_variant(sums: Cumulative, values: Floats, kind: Callable[[float], N]) -> dict[str, N]:
+    return {name: kind(each) for name, each in zip(sums.variants, values.tolist(), strict=True)}
+
+
+def _requests(sums: Cumulative, row: int, weights: Floats) -> Floats:
+    """Give ln e of a phase at each slice."""
+    return log_split_evidence(sums.of(schema.EXPOSURES)[:, row, :], weights)
+
+
+def _users(sums: Cumulative, row: int, weights: Floats) -> Floats:
+    """Give ln e of a phase at each slice: the mean over the treatments' shares beside control."""
+    n = sums.part("n")[:, row]
+    found = [
+        log_user_split_evidence(n[:, nth], n[:, nth] + n[:, 0], weights[nth] / pair)
+        for nth in range(1, len(sums.variants))
+        if (pair := weights[0] + weights[nth]) > 0
+    ]
+    return log_mean(np.stack(found, axis=-1)) if found else np.zeros(len(n))
 
 
 def _counts(sums: Cumulative, plan: Plan) -> tuple[Floats, Floats]:

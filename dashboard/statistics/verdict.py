@@ -67,14 +67,17 @@ class Evidence:
     is_shown_now: bool = True
 
 
-def broken(counts: Mapping[str, int], shares: Mapping[str, float], p_value: float) -> Verdict:
-    """Say that the split is broken; which variant is off most, and by how much."""
+def broken(
+    counts: Mapping[str, int], shares: Mapping[str, float], p_value: float, phase: str = ""
+) -> Verdict:
+    """Say that the split is broken, or that of one `phase`; which variant is off, by how much."""
     total = sum(counts.values())
     off = max(counts, key=lambda variant: abs(counts[variant] / total - shares.get(variant, 0.0)))
+    where = f" of phase {phase}" if phase else ""
     return Verdict(
         BROKEN,
-        f"The split is broken: {off} got {percent(counts[off] / total)} of {total:,} exposures "
-        f"and should have got {percent(shares.get(off, 0.0))} ({p_in_words(p_value)}). "
+        f"The split{where} is broken: {off} got {percent(counts[off] / total)} of {total:,} "
+        f"exposures and should have got {percent(shares.get(off, 0.0))} ({p_in_words(p_value)}). "
         "No number of this experiment can be trusted until the cause is found.",
     )
 

@@ -75,6 +75,8 @@ def test_under_a_broken_split_no_winner_is_named(world: World) -> None:
     assert "not to be trusted" in page.text
     assert "better" not in page.text
     assert "ship it" not in page.text
+    assert "⚠ broken (p < 0.0001)" in page.row(f"{phase} current")[3]
+    assert "better" not in world.client().get("/api/experiments/e").text
 
 
 def test_fallbacks_and_stale_data_are_warned_of(world: World) -> None:

@@ -63,6 +63,19 @@ def test_a_better_variant_is_shipped() -> None:
     )
 
 
+def test_a_broken_phase_does_not_hide_behind_fine_ones() -> None:
+    """Ten phases as promised, and one that is not, which the sentence names."""
+    fine = [counted(n, 200_000, 6000, phase=f"f{i}", index=i) for i in range(10) for n in NAMES]
+    bad = [counted("control", 10_500, 315, phase="bad", index=10)]
+    bad += [counted("treatment", 11_400, 342, phase="bad", index=10)]
+    weights = dict.fromkeys((*(f"f{i}" for i in range(10)), "bad"), EVEN["p1"])
+    found = summarize([*fine, *bad], plan(weights=weights))
+    assert found.verdict.kind == "Broken"
+    assert "split of phase bad is broken: control got 47.9 % of 21,900" in found.verdict.reason
+    assert [each.phase for each in found.split.broken_phases] == ["bad"]
+    assert not summarize(fine, plan(weights=weights)).split.broken
+
+
 def test_a_broken_split_names_no_winner() -> None:
     """However good the treatment looks, nothing is shipped and nobody is named."""
     analysis = summarize(
@@ -72,7 +85,7 @@ def test_a_broken_split_names_no_winner() -> None:
     assert analysis.verdict.variant == ""
     assert "of 42,000 exposures and should have got 50.0 %" in analysis.verdict.reason
     assert all(each.verdict.kind == "Broken" for each in analysis.variants)
-    assert "ship" not in json.dumps(analysis.to_dict()["verdict"]).lower()
+    assert not any(word in json.dumps(analysis.to_dict()).lower() for word in ("ship", "better"))
 
 
 def test_what_was_shown_of_a_treatment_that_turned_is_not_turned_with_it() -> None:
