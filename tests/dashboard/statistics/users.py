@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.rollups import Cumulative
-from openfeature_triton.hooks.histogram import bin_of
+from openfeature_triton.hooks.histogram import GAMMA, bin_of
 
 BUCKETS = 128
 NOISE_MS = 30.0
@@ -50,42 +50,32 @@ def watched(
 ) -> Cumulative:
     """What a store holds at each look of an experiment on these users.
 
+    Each user's requests are Poisson, so those of a bucket are, too, and are drawn at once.
+
     Args:
         rng: what the requests are drawn from.
         habits: the users.
         shares: (looks,) the treatment's share at each; a user below it is in the treatment, so a
             ramp moves users from control. Looks of one share are one phase.
         lift: by how much the treatment fails less.
-        with_bins: whether to draw each latency, for quantiles at the end.
+        with_bins: whether to draw latencies, too, for quantiles at the end.
     """
-    users, looks = len(habits.activity), len(shares)
-    requests = rng.poisson(habits.activity[:, None], (users, looks)).astype(float)
-    treated = habits.place[:, None] < shares
-    rate = np.clip(habits.success[:, None] + lift * treated, 0, 1)
-    parts = {
-        "n": requests,
-        "errors": requests - rng.binomial(requests.astype(int), rate),
-        "latency_ms": _sum(rng, requests, habits.latency_ms, NOISE_MS),
-        "m_word_accuracy_n": requests,
-        "m_word_accuracy_sum": _sum(rng, requests, habits.accuracy, 0.1),
-    }
     phases, phase_of = np.unique(shares, return_inverse=True)
-    shape = (looks, len(phases), 2)
-    buckets = {name: np.zeros((*shape, BUCKETS)) for name in parts}
-    ones, nth = np.ones(users), np.arange(users)
-    of_bucket = csr_array((ones, (habits.bucket, nth)), shape=(BUCKETS, users))
-    for name, values in parts.items():
-        for column, inside in ((0, ~treated), (1, treated)):
-            by_bucket = of_bucket @ (values * inside)
-            buckets[name][np.arange(looks), phase_of, column] = by_bucket.T
-    buckets = {name: values.cumsum(axis=0) for name, values in buckets.items()}
-    held = [
-        _histogram(rng, habits, requests[:, nth == phase_of], treated[:, nth == phase_of])
-        for nth in range(len(phases) if with_bins else 0)
-    ]
-    counts = np.array(held) if held else np.zeros((len(phases), 2, 0))
+    arms = [_arms(habits, share, lift) for share in phases]
+    means = _Means(*(np.array([arm[name] for arm in arms]) for name in _Means._fields))
+    drawn = _drawn(rng, _Means(*(each[phase_of] for each in means)))
+    buckets = {name: np.zeros((len(shares), len(phases), 2, BUCKETS)) for name in drawn}
+    for name, values in drawn.items():
+        buckets[name][np.arange(len(shares)), phase_of] = values
+        buckets[name] = buckets[name].cumsum(axis=0)
+    counts = np.zeros((len(phases), 2, 0))
+    if with_bins:
+        looks = np.bincount(phase_of)
+        counts = np.stack(
+            [_histograms(rng, habits, *each) for each in zip(phases, looks, strict=True)]
+        )
     return Cumulative(
-        slices=tuple(range(looks)),
+        slices=tuple(range(len(shares))),
         phases=tuple(f"p{share:g}" for share in phases),
         variants=("control", "treatment"),
         fields=_light(buckets, habits),
@@ -95,9 +85,50 @@ def watched(
     )
 
 
-def _sum(rng: np.random.Generator, requests: Floats, mean: Floats, noise: float) -> Floats:
-    drawn = rng.standard_normal(requests.shape)
-    return np.asarray(requests * mean[:, None] + np.sqrt(requests) * noise * drawn)
+class _Means(NamedTuple):
+    """What is expected in each bucket at a look, (2, B), and of the latency of one request."""
+
+    n: Floats
+    errors: Floats
+    latency_ms: Floats
+    latency_var: Floats
+    accuracy: Floats
+    accuracy_var: Floats
+
+
+def _arms(habits: Habits, share: float, lift: float) -> dict[str, Floats]:
+    treated = habits.place < share
+    place = habits.bucket + BUCKETS * treated
+
+    def summed(values: Floats | float) -> Floats:
+        weights = habits.activity * values
+        return np.bincount(place, weights, 2 * BUCKETS).astype(float).reshape(2, BUCKETS)
+
+    n = summed(1.0)
+    found = {"n": n, "errors": summed(1 - np.clip(habits.success + lift * treated, 0, 1))}
+    for name, values in (("latency_ms", habits.latency_ms), ("accuracy", habits.accuracy)):
+        noise = NOISE_MS if name == "latency_ms" else 0.1
+        mean, square = (summed(values**power) / np.maximum(n, 1e-9) for power in (1, 2))
+        key = name.removesuffix("_ms")
+        found |= {name: mean, f"{key}_var": np.maximum(square - mean**2, 0) + noise**2}
+    return found
+
+
+def _drawn(rng: np.random.Generator, means: _Means) -> dict[str, Floats]:
+    """One draw of each look: which user a request is of is in its variance."""
+    errors = rng.poisson(means.errors)
+    n = (errors + rng.poisson(means.n - means.errors)).astype(float)
+
+    def of(mean: Floats, variance: Floats) -> Floats:
+        return np.asarray(n * mean + np.sqrt(n * variance) * rng.standard_normal(n.shape))
+
+    return {
+        "n": n,
+        "errors": errors.astype(float),
+        "latency_ms": of(means.latency_ms, means.latency_var),
+        "m_word_accuracy_n": n,
+        "m_word_accuracy_sum": of(means.accuracy, means.accuracy_var),
+    }
 
 
 def _light(buckets: dict[str, Floats], habits: Habits) -> dict[str, Floats]:
@@ -117,15 +148,15 @@ def _light(buckets: dict[str, Floats], habits: Habits) -> dict[str, Floats]:
     }
 
 
-def _histogram(
-    rng: np.random.Generator, habits: Habits, requests: Floats, treated: npt.NDArray[np.bool_]
-) -> Floats:
-    """Each request's latency, by variant and bin: that of its user, give or take."""
-    held = []
-    for inside in (~treated, treated):
-        who = np.repeat(
-            np.arange(len(habits.activity)), (requests * inside).sum(axis=1).astype(int)
-        )
-        drawn = habits.latency_ms[who] * rng.lognormal(0, 0.2, len(who))
-        held.append(np.bincount(bin_of(drawn).astype(int), minlength=2000))
-    return np.array(held, float)
+def _histograms(rng: np.random.Generator, habits: Habits, share: float, looks: int) -> Floats:
+    """The latencies of a phase, by variant and bin: those of each user, give or take a fifth."""
+    reach = 50
+    steps = np.arange(-reach, reach + 1) * np.log(GAMMA)
+    near = np.exp(-0.5 * (steps / 0.2) ** 2)
+    place = bin_of(habits.latency_ms)
+    treated = habits.place < share
+    expected = [
+        np.convolve(np.bincount(place, looks * habits.activity * inside, 2000), near / near.sum())
+        for inside in (~treated, treated)
+    ]
+    return rng.poisson(expected)[:, reach:-reach].astype(float)
