@@ -16,12 +16,11 @@ from openfeature_triton.dashboard import summary
 from openfeature_triton.dashboard.definitions import Definition, read_weights
 from openfeature_triton.dashboard.statistics import (
     Analysis,
-    Guardrail,
     Plan,
     Slice,
     summarize,
 )
-from openfeature_triton.dashboard.statistics.guardrails import GuardrailError, parse_guardrails
+from openfeature_triton.dashboard.statistics.guardrails import read_guardrails
 from openfeature_triton.dashboard.statistics.rollups import SUCCESS_RATE
 from openfeature_triton.dashboard.store import (
     CLUSTERS,
@@ -85,12 +84,9 @@ def end_of_slice(start_ns: int, first_ns: int, now: datetime) -> datetime:
 
 def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tuple[str, ...]]:
     """Give the plan of a definition's metadata, and what of it can't be read, in plain words."""
-    said, problems = definition.metadata, []
-    guardrails: tuple[Guardrail, ...] = ()
-    try:
-        guardrails = parse_guardrails(str(said.get("guardrails", "")))
-    except GuardrailError as error:
-        problems.append(f"guardrails: {error}")
+    said = definition.metadata
+    guardrails, unread = read_guardrails(str(said.get("guardrails", "")))
+    problems = [f"guardrails: {error}" for error in unread]
     effect = _positive(said, "minimum_effect", problems)
     planned = _positive(said, "planned_requests", problems)
     plan = Plan(
@@ -100,6 +96,7 @@ def make_plan(definition: Definition, phases: Iterable[Phase]) -> tuple[Plan, tu
         minimum_effect=effect,
         planned_requests=None if planned is None else math.ceil(planned),
         guardrails=guardrails,
+        has_unread_guardrails=bool(unread),
         lower_is_better=tuple(
             each.strip() for each in str(said.get("lower_is_better", "")).split(",") if each.strip()
         ),

@@ -146,6 +146,7 @@ def _variant(
         days_left=progress.days_left,
         is_running=plan.is_running,
         is_shown_now=not _holds_0(effect),
+        has_unread_guardrails=plan.has_unread_guardrails,
     )
     return VariantResult(
         variant=variant,
@@ -178,7 +179,7 @@ def _size(result: VariantResult) -> float:
 def _event(pair: Pair) -> str:
     """Name what there are fewest of: of a rate the rarer outcome."""
     if pair.plan.primary_metric not in RATES:
-        return "values"
+        return f"values of {pair.plan.primary_metric}"
     shares = [value(pair.sums, ERROR_RATE, each) or 0.0 for each in pair.names]
     return "failures" if sum(shares) <= 1 else "successes"
 

@@ -56,7 +56,21 @@ class GuardrailResult:
 
 def parse_guardrails(text: str) -> tuple[Guardrail, ...]:
     """Read `"error_rate:10%, latency_p95:20%"`. Raises GuardrailError."""
-    return tuple(_parse_one(part.strip()) for part in text.split(",") if part.strip())
+    found, problems = read_guardrails(text)
+    if problems:
+        raise problems[0]
+    return found
+
+
+def read_guardrails(text: str) -> tuple[tuple[Guardrail, ...], tuple[GuardrailError, ...]]:
+    """Read those guardrails that can be read, and say what is wrong with each of the others."""
+    found, problems = [], []
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            found.append(_parse_one(part))
+        except GuardrailError as error:
+            problems.append(error)
+    return tuple(found), tuple(problems)
 
 
 def _parse_one(part: str) -> Guardrail:

@@ -67,7 +67,8 @@ class Plan:
     `weights` are those of each phase, of any scale. `minimum_effect` is in the unit of the primary
     metric (0.01 is one point of a rate), for `latency` a share (0.1 is 10 %); `planned_requests`
     counts all variants together. `lower_is_better` names custom metrics of which less is better.
-    `unit` is what was randomised. `is_running` says whether more requests will come.
+    `unit` is what was randomised. `is_running` says whether more requests will come,
+    `has_unread_guardrails` whether there are such as nobody can read, so that none may be shipped.
     """
 
     control: str
@@ -79,6 +80,7 @@ class Plan:
     lower_is_better: tuple[str, ...] = ()
     unit: Literal["request", "user"] = "request"
     is_running: bool = True
+    has_unread_guardrails: bool = False
     alpha: float = ALPHA
     power: float = POWER
 

@@ -65,6 +65,7 @@ class Evidence:
     buckets: float | None = None
     is_running: bool = True
     is_shown_now: bool = True
+    has_unread_guardrails: bool = False
 
 
 def broken(
@@ -118,15 +119,19 @@ def _better(found: Evidence) -> Verdict:
     if not found.is_shown_now:
         reason = f"{found.effect}, which an earlier look showed and this one does not: review it."
         return Verdict(REVIEW, reason, found.variant)
-    open_ones = [in_words(g.guardrail.metric) for g in found.guardrails if g.state != SAFE]
-    if open_ones:
-        guardrails = "guardrail" if len(open_ones) == 1 else "guardrails"
-        are = "is" if len(open_ones) == 1 else "are"
-        named = f"the {guardrails} {_and(open_ones)} {are} not yet proven safe"
-        reason = f"{found.effect}, but {named}: review it."
-        return Verdict(REVIEW, reason, found.variant)
+    doubts = _doubts(found)
+    if doubts:
+        return Verdict(REVIEW, f"{found.effect}, but {_and(doubts)}: review it.", found.variant)
     safe = ", no guardrail is harmed" if found.guardrails else ""
     return Verdict(SHIP, f"{found.effect}{safe}, and {_progress(found)}: ship it.", found.variant)
+
+
+def _doubts(found: Evidence) -> list[str]:
+    """Say what of the guardrails keeps a better variant from being shipped."""
+    open_ones = [in_words(g.guardrail.metric) for g in found.guardrails if g.state != SAFE]
+    guardrails, are = ("guardrail", "is") if len(open_ones) == 1 else ("guardrails", "are")
+    doubts = [f"the {guardrails} {_and(open_ones)} {are} not yet proven safe"] if open_ones else []
+    return doubts + (["not all guardrails can be read"] if found.has_unread_guardrails else [])
 
 
 def _undecided(found: Evidence) -> Verdict:
@@ -150,7 +155,8 @@ def _has_few_users(found: Evidence) -> bool:
 def _too_few(found: Evidence) -> str:
     start = f"There is too little data to compare {found.variant} with {found.control}:"
     if found.events < ENOUGH_EVENTS:
-        many = f"about {found.events:.0f}" if found.events >= 0.5 else "hardly any"
+        hardly = "no" if found.event.startswith("values") and not found.events else "hardly any"
+        many = f"about {found.events:.0f}" if found.events >= 0.5 else hardly
         few = f"{many} {found.event} can be expected in the smaller group so far"
         return f"{start} {few}, and {ENOUGH_EVENTS} are needed."
     users = f"the users of the smaller group count as {found.buckets:.0f} equally busy groups"

@@ -27,12 +27,13 @@ def effect_in_words(variant: str, control: str, metric: str, effect: Spoken | No
         if _is_nothing(size):
             return f"{name} fails as often as {control} (95 % interval {interval} points)"
         return f"{name} fails {size} points {word} often than {control} (95 % interval {interval})"
-    if metric == LATENCY:
+    if metric.startswith(LATENCY):
         percents = effect.scaled(100)
-        size, word, interval = percents.said("slower", "faster", percents.tenths())
+        size, word, interval = percents.said("slower", "faster", percents.tenths(), " %")
+        how = "" if metric == LATENCY else f", by its {in_words(metric)}"
         if _is_nothing(size):
-            return f"{name} is as fast as {control} (95 % interval {interval}, in %)"
-        return f"{name} is {size} % {word} than {control} (95 % interval {interval} %)"
+            return f"{name} is as fast as {control}{how} (95 % interval {interval})"
+        return f"{name} is {size} % {word} than {control}{how} (95 % interval {interval})"
     size, word, interval = effect.said("higher", "lower", f".{effect.places()}f")
     name, other = f"{name}'s {in_words(metric)}", f"{control}'s"
     return f"{name} is {size} {word} than {other} (95 % interval {interval})"
@@ -93,7 +94,7 @@ class Spoken:
         largest = max(abs(self.value), abs(self.low), abs(self.high))
         return max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
 
-    def said(self, more: str, less: str, form: str) -> tuple[str, str, str]:
+    def said(self, more: str, less: str, form: str, unit: str = "") -> tuple[str, str, str]:
         """Give size, direction and interval, each without a minus sign.
 
         An interval on one side of nothing reads "0.9 to 2.7", in the effect's direction; one that
@@ -102,6 +103,6 @@ class Spoken:
         size, word = format(abs(self.value), form), more if self.value >= 0 else less
         near, far = sorted((abs(self.low), abs(self.high)))
         if self.low < 0 < self.high:
-            interval = f"{abs(self.low):{form}} {less} to {self.high:{form}} {more}"
+            interval = f"{abs(self.low):{form}}{unit} {less} to {self.high:{form}}{unit} {more}"
             return size, word, interval
-        return size, word, f"{near:{form}} to {far:{form}}"
+        return size, word, f"{near:{form}} to {far:{form}}{unit}"

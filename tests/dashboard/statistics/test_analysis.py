@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from openfeature_triton.dashboard.statistics import Plan, Slice, summarize
-from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails
+from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails, read_guardrails
 from openfeature_triton.hooks.histogram import bin_of
 
 NAMES = ("control", "treatment")
@@ -74,6 +74,24 @@ def test_a_broken_phase_does_not_hide_behind_fine_ones() -> None:
     assert "split of phase bad is broken: control got 47.9 % of 21,900" in found.verdict.reason
     assert [each.phase for each in found.split.broken_phases] == ["bad"]
     assert not summarize(fine, plan(weights=weights)).split.broken
+
+
+def test_nothing_is_shipped_past_guardrails_that_nobody_can_read() -> None:
+    """Those that can be read are judged; the verdict says that others can't."""
+    pair = counted("control", 20_500, 920), counted("treatment", 20_700, 557)
+    guardrails, problems = read_guardrails("error_rate:10%, error_rate 5%")
+    assert len(problems) == 1
+    found = verdict(*pair, guardrails=guardrails, has_unread_guardrails=True)
+    assert found.kind == "Review"
+    assert found.reason.endswith("but not all guardrails can be read: review it.")
+
+
+def test_a_metric_that_nobody_records_is_named() -> None:
+    """A misspelt primary metric is found by its name in the sentence."""
+    pair = counted("control", 2000, 20), counted("treatment", 2000, 20)
+    found = summarize(pair, plan(primary_metric="sucess_rate"), strict=False).verdict
+    assert found.kind == "Collecting data"
+    assert "no values of sucess_rate can be expected" in found.reason
 
 
 def test_a_broken_split_names_no_winner() -> None:

@@ -40,7 +40,7 @@ from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_wo
         (
             "latency",
             (0.0001, -0.02, 0.02),
-            "Treatment is as fast as control (95 % interval 2.0 faster to 2.0 slower, in %)",
+            "Treatment is as fast as control (95 % interval 2.0 % faster to 2.0 % slower)",
         ),
         (
             "error_rate",
@@ -51,6 +51,12 @@ from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_wo
             "latency",
             (-0.33, -0.4, -0.25),
             "Treatment is 33.0 % faster than control (95 % interval 25.0 to 40.0 %)",
+        ),
+        (
+            "latency_p95",
+            (-0.039, -0.141, 0.106),
+            "Treatment is 3.9 % faster than control, by its latency p95 "
+            "(95 % interval 14.1 % faster to 10.6 % slower)",
         ),
         (
             "word_accuracy",
