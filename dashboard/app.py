@@ -74,7 +74,7 @@ def create_app(
     _add_pages(app, pages)
     reports = Reports(app, pages)
     app.add_url_rule("/reports/<key:key>", "report", reports.report)
-    _add_machines(app, Machines(store, settings, intake))
+    _add_machines(app, Machines(store, settings, clock, intake))
     tracking = Tracking(intake, access, settings.track_per_s)
     app.add_url_rule("/api/track", "track", tracking.track, methods=["POST"])
     _add_files(app)

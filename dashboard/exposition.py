@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from openfeature_triton.dashboard.processes import Process
 from openfeature_triton.dashboard.store import Traffic
 
 Sample = tuple[Mapping[str, str], float]
@@ -11,12 +12,17 @@ Sample = tuple[Mapping[str, str], float]
 _PREFIX = "openfeature_triton"
 
 
-def exposition(traffic: Iterable[Traffic], own: Mapping[str, float] | None = None) -> str:
+def exposition(
+    traffic: Iterable[Traffic],
+    own: Mapping[str, float] | None = None,
+    processes: Iterable[Process] = (),
+) -> str:
     """Give exposures, requests, errors and the time last seen of each variant, in each phase.
 
     Args:
         traffic: what the store holds.
         own: counters of the dashboard itself, by name.
+        processes: what recording processes said, the one last heard of first.
     """
     each = [(_labels(one), one) for one in traffic]
     parts = [
@@ -33,7 +39,33 @@ def exposition(traffic: Iterable[Traffic], own: Mapping[str, float] | None = Non
         _family(name, "counter", "Of this dashboard's process.", [({}, value)])
         for name, value in (own or {}).items()
     ]
-    return "".join(parts)
+    return "".join([*parts, *_of_processes(processes)])
+
+
+def _of_processes(told: Iterable[Process]) -> list[str]:
+    """Give what became of the outcomes of each process, and which services it leaves alone."""
+    found: dict[tuple[str, str], Process] = {}
+    for one in told:  # an earlier process of the same number would be the same series
+        found.setdefault((one.host, one.pid), one)
+    each = [({"host": one.host, "pid": one.pid}, one) for one in found.values()]
+    return [
+        _family("process_accepted_total", "counter", "Outcomes that a service handed over.",
+                [(labels, one.accepted) for labels, one in each]),
+        _family("process_delivered_total", "counter", "Outcomes that are in the store.",
+                [(labels, one.delivered) for labels, one in each]),
+        _family("process_spooled", "gauge", "Outcomes that wait to be delivered.",
+                [(labels, one.spooled) for labels, one in each]),
+        _family("process_dropped_total", "counter", "Outcomes that were lost, by reason.",
+                [(labels | {"reason": reason}, count) for labels, one in each
+                 for reason, count in one.dropped.items()]),
+        _family("process_dead_lettered_total", "counter", "Outcomes that InfluxDB refused.",
+                [(labels, one.dead_lettered) for labels, one in each]),
+        _family("process_last_heard_timestamp_seconds", "gauge", "When the process last said so.",
+                [(labels, one.seen.timestamp()) for labels, one in each]),
+        _family("breaker_open", "gauge", "1 for a service that a process leaves alone.",
+                [(labels | {"service": service_id}, 1.0) for labels, one in each
+                 for service_id in one.breakers]),
+    ]  # fmt: skip
 
 
 def _labels(traffic: Traffic) -> dict[str, str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
 from flask import Response, abort, jsonify, request
 from pydantic import ValidationError
 
@@ -11,16 +15,25 @@ from openfeature_triton.dashboard.formats import file_name
 from openfeature_triton.dashboard.intake import Intake
 from openfeature_triton.dashboard.json_form import as_json
 from openfeature_triton.dashboard.periods import Period, PeriodQuery, as_csv, read_periods
+from openfeature_triton.dashboard.processes import processes
 from openfeature_triton.dashboard.settings import DashboardSettings
 from openfeature_triton.dashboard.store import PHASES, SEEN, Query, Store, read_traffic
 
 
 class Machines:
-    """Answers that only read; `store` and `settings` as `Pages` has them."""
+    """Answers that only read; `store`, `settings` and `clock` as `Pages` has them."""
 
-    def __init__(self, store: Store, settings: DashboardSettings, intake: Intake) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: DashboardSettings,
+        clock: Callable[[], datetime],
+        intake: Intake,
+    ) -> None:
+        self._clock = clock
         self._intake = intake
         self._store = store
+        self._spool = Path(settings.spool)
         self._flags = FlagFile(settings.flags, settings.bucketing)
 
     def metrics(self, key: str) -> Response:
@@ -38,9 +51,10 @@ class Machines:
         return answer
 
     def prometheus(self) -> Response:
-        """Give all experiments' counters in Prometheus's text format."""
+        """Give all experiments' counters, and those of recording, in Prometheus's text format."""
+        told = processes(self._spool, self._clock())
         return Response(
-            exposition(read_traffic(self._store), self._own()),
+            exposition(read_traffic(self._store), self._own(), told),
             content_type="text/plain; version=0.0.4; charset=utf-8",
         )
 

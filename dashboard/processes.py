@@ -32,7 +32,8 @@ class Process:
     circuit breakers.
     """
 
-    name: str
+    host: str
+    pid: str
     seen: datetime
     state: str
     is_fine: bool
@@ -44,6 +45,11 @@ class Process:
     dead_lettered: int
     last_error: str
     breakers: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"{self.host}, process {self.pid}"
 
 
 def processes(spool: Path, now: datetime) -> tuple[Process, ...]:
@@ -61,7 +67,8 @@ def _process(said: Mapping[str, Any], now: datetime) -> Process:
     error = str(delivery.get("last_error") or said.get("last_error") or "")
     left_alone = {} if said.get("ended") else _mapping(said.get("breakers"))
     process = Process(
-        name=f"{said.get('host', '')}, process {said.get('pid', '')}",
+        host=str(said.get("host", "")),
+        pid=str(said.get("pid", "")),
         seen=seen,
         state="ended" if said.get("ended") else "delivering" if delivery else "recording",
         is_fine=True,

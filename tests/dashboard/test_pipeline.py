@@ -40,7 +40,9 @@ def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) ->
     assert "InfluxDB never answered an earlier request" in page.text
     assert "2 of 3 recording processes need a look" in page.text
     found = world.client().get("/api/pipeline").get_json()
-    assert {each["name"]: each["is_fine"] for each in found["processes"]} == {
+    assert {
+        f"{each['host']}, process {each['pid']}": each["is_fine"] for each in found["processes"]
+    } == {
         "h, process 1": False,
         "h, process 2": False,
         "h, process 3": True,
@@ -79,6 +81,33 @@ def test_services_that_are_left_alone_are_named(world: World) -> None:
     assert page.row("<b>")[2] == "h, process 1"
     assert "asr-old" not in page.text
     assert "2 of 4 recording processes need a look" in page.text
+
+
+def test_prometheus_reads_of_each_process_what_the_page_shows(world: World) -> None:
+    """Accepted, delivered, spooled, dropped by reason, dead letters, breakers; no series twice."""
+    world.record("e", [Outcome("old", 1.0)])
+    now_s = NOW.timestamp()
+    delivery = {"delivered": 1000, "spooled": 197, "dropped": {"spool_full": 2}, "dead_lettered": 4}
+    said: dict[str, Any] = {"at_s": now_s, "accepted": 1200, "delivery": delivery}
+    dropped, breakers = {"queue_full": 3}, {"asr-new": "open"}
+    _say(world.folder, "1", **said, dropped=dropped, breakers=breakers)
+    _say(world.folder, "before", pid="1", at_s=now_s - 60, accepted=7)
+    _say(world.folder, "2", host='"\n', at_s=now_s, accepted=5)
+    lines = world.client().get("/metrics").text.splitlines()
+    series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    for expected in (
+        'process_accepted_total{host="h",pid="1"} 1200',
+        'process_accepted_total{host="\\"\\n",pid="2"} 5',
+        'process_delivered_total{host="h",pid="1"} 1000',
+        'process_spooled{host="h",pid="1"} 197',
+        'process_dropped_total{host="h",pid="1",reason="queue_full"} 3',
+        'process_dropped_total{host="h",pid="1",reason="spool_full"} 2',
+        'process_dead_lettered_total{host="h",pid="1"} 4',
+        f'process_last_heard_timestamp_seconds{{host="h",pid="1"}} {now_s:.15g}',
+        'breaker_open{host="h",pid="1",service="asr-new"} 1',
+    ):
+        assert f"openfeature_triton_{expected}" in lines
 
 
 def test_evaluations_are_shown_by_their_error_code(world: World) -> None:
