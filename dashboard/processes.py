@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -60,9 +59,7 @@ def processes(spool: Path, now: datetime) -> tuple[Process, ...]:
 def _process(said: Mapping[str, Any], now: datetime) -> Process:
     """Whoever wrote the file, its values may be anything."""
     delivery = _mapping(said.get("delivery"))
-    dropped: Counter[str] = Counter()
-    for source in (said.get("dropped"), delivery.get("dropped")):
-        dropped.update({str(reason): _count(n) for reason, n in _mapping(source).items()})
+    dropped = {str(reason): _count(n) for reason, n in _mapping(said.get("dropped")).items()}
     seen = datetime.fromtimestamp(min(max(_count(said["at_s"]), 0), _LAST_S), timezone.utc)
     error = str(delivery.get("last_error") or said.get("last_error") or "")
     left_alone = {} if said.get("ended") else _mapping(said.get("breakers"))

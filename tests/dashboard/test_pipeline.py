@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from openfeature_triton.hooks import Recorder, RecorderSettings, SqlSink
+from openfeature_triton.hooks.forwarding import ForwardingSink
+from openfeature_triton.hooks.health import write_health
+from openfeature_triton.hooks.settings import InfluxSettings
+from openfeature_triton.hooks.sink import Delivery
 from tests.dashboard.conftest import NOW, Outcome, World
 from tests.dashboard.reading import Page
 
@@ -14,6 +19,14 @@ def _say(folder: Path, name: str, **said: Any) -> None:
     (folder / "spool").mkdir(exist_ok=True)
     path = folder / "spool" / f"{name}.health.json"
     path.write_text(json.dumps({"pid": name, "host": "h"} | said), encoding="utf-8")
+
+
+class Losing(ForwardingSink):
+    """A sink that lost something on the way."""
+
+    def delivery(self) -> Delivery:
+        """Say so."""
+        return replace(super().delivery(), dropped={"spool_full": 5})
 
 
 def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) -> None:
@@ -25,7 +38,7 @@ def test_each_process_is_shown_with_what_became_of_its_outcomes(world: World) ->
         "1",
         at_s=now_s - 5,
         accepted=1200,
-        dropped={"queue_full": 3},
+        dropped={"queue_full": 4},
         delivery={"delivered": 1000, "spooled": 197, "dropped": {"queue_full": 1}, "in_doubt": 2},
     )
     _say(world.folder, "2", at_s=now_s - timedelta(hours=1).total_seconds(), accepted=7)
@@ -83,13 +96,23 @@ def test_services_that_are_left_alone_are_named(world: World) -> None:
     assert "2 of 4 recording processes need a look" in page.text
 
 
+def test_what_was_dropped_on_the_way_is_counted_once(world: World) -> None:
+    """A recorder's counts hold its sender's already; before, these were shown twice."""
+    world.record("e", [Outcome("old", 1.0)])
+    settings = RecorderSettings(spool=world.folder / "spool", on_sigterm=False)
+    recorder = Recorder(Losing(settings, InfluxSettings(url="http://127.0.0.1:1")), settings)
+    write_health(world.folder / "spool" / "1.health.json", recorder.stats(), ended=True)
+    recorder.close()
+    assert "Spool full: 5" in Page(world.client().get("/pipeline").text).text
+
+
 def test_prometheus_reads_of_each_process_what_the_page_shows(world: World) -> None:
     """Accepted, delivered, spooled, dropped by reason, dead letters, breakers; no series twice."""
     world.record("e", [Outcome("old", 1.0)])
     now_s = NOW.timestamp()
     delivery = {"delivered": 1000, "spooled": 197, "dropped": {"spool_full": 2}, "dead_lettered": 4}
     said: dict[str, Any] = {"at_s": now_s, "accepted": 1200, "delivery": delivery}
-    dropped, breakers = {"queue_full": 3}, {"asr-new": "open"}
+    dropped, breakers = {"queue_full": 3, "spool_full": 2}, {"asr-new": "open"}
     _say(world.folder, "1", **said, dropped=dropped, breakers=breakers)
     _say(world.folder, "before", pid="1", at_s=now_s - 60, accepted=7)
     _say(world.folder, "2", host='"\n', at_s=now_s, accepted=5)
