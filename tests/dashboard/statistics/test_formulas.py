@@ -38,9 +38,11 @@ from openfeature_triton.dashboard.statistics.moments import (
 from openfeature_triton.dashboard.statistics.quantiles import (
     Ratio,
     combined,
+    quantile_factor,
     quantile_interval,
     quantile_ratio,
 )
+from openfeature_triton.dashboard.statistics.scales import relative_scale
 from openfeature_triton.dashboard.statistics.split import ALARM, log_over_phases, log_split_evidence
 from openfeature_triton.hooks.histogram import GAMMA, bin_of
 
@@ -286,6 +288,22 @@ def test_a_quantile_ratio_holds_the_exact_one() -> None:
     assert both.low < math.exp(-0.2) < both.high
     assert quantile_interval([1], [3], 0.99, 1.96) is None
     assert quantile_ratio(None, found[0]) is None
+
+
+def test_ranks_are_as_wide_as_the_always_valid_factor_says() -> None:
+    """√[(1 + 1/g)(ln(1 + g) + 2 ln(1/α))], where g is n's share of the plan times its optimum."""
+    for n, planned, share in ((500.0, 2000.0, 0.25), (500.0, None, 1.0)):
+        g = (-2 * math.log(0.05) + math.log(1 - 2 * math.log(0.05))) * share
+        wanted = math.sqrt((1 + 1 / g) * (math.log(1 + g) + 2 * math.log(20)))
+        assert quantile_factor(n, planned, 0.05) == pytest.approx(wanted)
+
+
+def test_the_scale_of_a_relative_effect_is_the_absolute_ones_over_control() -> None:
+    """Of latency, whose effect is relative as it is, the same; where control is 0, too."""
+    assert relative_scale(0.01, "error_rate", 0.05) == pytest.approx(0.2)
+    assert relative_scale(0.5, "bleu", -4.0) == pytest.approx(0.125)
+    assert relative_scale(0.01, "latency", 200.0) == 0.01
+    assert relative_scale(0.01, "error_rate", 0.0) == 0.01
 
 
 def test_ratios_of_phases_are_combined_by_what_each_knows() -> None:
