@@ -29,7 +29,7 @@ from openfeature_triton.hooks.metrics import DEFAULT_UNITS
 class KeyConverter(PathConverter):
     """A flag's key as the rest of a path: any text, with slashes wherever it has them."""
 
-    regex = ".+"
+    regex = "(?s:.+)"
     part_isolating = False
 
 

@@ -41,6 +41,7 @@ HOURLY_DAYS = 3
 BY_VARIANT = ("phase", "variant")
 
 _RECENT = timedelta(days=7)
+_TOO_MUCH = 10**15
 
 
 def queries(experiment: str, plan: Plan, seen: Sequence[Seen | Traffic]) -> tuple[Query, ...]:
@@ -215,7 +216,10 @@ def _positive(said: Mapping[str, object], name: str, problems: list[str]) -> flo
     value = said.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         problems.append(f"{name}: {value!r} is no positive number, so none is taken")
+        return None
+    if value >= _TOO_MUCH:
+        problems.append(f"{name}: {value!r} is not below {_TOO_MUCH:,}, so none is taken")
         return None
     return float(value)

@@ -321,6 +321,27 @@ def test_hostile_text_stays_text(world: World, hostile: str) -> None:
     assert "Only phase" in _page(client.get(narrowed)).text
 
 
+@pytest.mark.parametrize("key", ["\n", "a\nb", "\r\n"])
+def test_a_key_of_several_lines_has_a_page(world: World, key: str) -> None:
+    """The list leads to it, for the flag file has it."""
+    world.record("e", [Outcome("old", 1.0)])
+    world.write_flags(**{key: "ENABLED"})
+    client = world.client()
+    links = [link for link in _page(client.get("/")).links if "%0" in link]
+    assert len(links) == 1
+    assert client.get(links[0]).status_code == 200
+    assert client.get("/api" + links[0]).get_json()["line"]["definition"]["key"] == key
+
+
+def test_each_page_says_as_of_when_it_is(world: World) -> None:
+    """And how old what it shows may be; a report says when it was made."""
+    world.record("e", [Outcome("old", 1.0)])
+    client = world.client()
+    for path in ("/", "/experiments/e", "/pipeline"):
+        assert "Read at 2026-11-24 12:00:00 UTC" in _page(client.get(path)).text
+    assert "Read at" not in client.get("/reports/e").text
+
+
 def test_recorded_phases_may_hold_anything(world: World) -> None:
     """Weights and metadata that are no JSON, or of another shape, leave the numbers alone."""
     from openfeature_triton.hooks import Point, SqlSink

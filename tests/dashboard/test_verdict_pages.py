@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -252,3 +253,33 @@ def test_a_page_can_be_shared(world: World) -> None:
     assert "/" not in report.headers["Content-Disposition"]
     assert "made 20" in report.text
     assert client.get("/reports/nothing").status_code == 404
+
+
+def test_a_number_that_is_too_large_is_said_to_be_that(world: World) -> None:
+    """Not that it is no positive number; none is taken."""
+    _write(world, {"old": 50, "new": 50}, planned_requests=10**30, minimum_effect=0)
+    world.record("e", _outcomes("old", 10, 1))
+    text = _page(world).text
+    assert f"planned_requests: {10**30} is not below 1,000,000,000,000,000" in text
+    assert "minimum_effect: 0 is no positive number" in text
+
+
+def test_each_table_has_a_name_and_no_heading_is_empty(world: World) -> None:
+    """For whoever hears the page: a caption, or the heading that it is labelled by."""
+    phase = _write(world, {"old": 50, "new": 50}, minimum_effect=0.05)
+    for days_ago in (1, 0):
+        outcomes = _outcomes("old", 200, 30) + _outcomes("new", 200, 10)
+        world.record("e", outcomes, phase=phase, days_ago=days_ago)
+    page = _page(world)
+    assert "Numbers of this plot" in page.text
+    ids = {given["id"] for _, given in page.tags if "id" in given}
+    tables = [given for tag, given in page.tags if tag == "table"]
+    captions = [tag for tag, _ in page.tags if tag == "caption"]
+    named = [each["aria-labelledby"] for each in tables if "aria-labelledby" in each]
+    assert len(named) + len(captions) == len(tables)
+    assert {part for each in named for part in each.split()} <= ids
+    html = world.client().get("/experiments/e").text
+    heads = re.findall(r"<thead.*?</thead>", html, re.DOTALL)
+    bare = [each for head in heads for each in re.findall(r"<td(?![^>]*presentation)[^>]*>", head)]
+    assert heads
+    assert bare == []
