@@ -23,6 +23,7 @@ from openfeature_triton.flagd_config.flag_text import FlagText
 from openfeature_triton.flagd_config.life_cycle import DRAFT
 from openfeature_triton.flagd_config.lint import Against
 from openfeature_triton.flagd_config.offers import offered
+from openfeature_triton.flagd_config.planned_rules import rate_variances
 
 RATES = ("success_rate", "error_rate")
 LATENCY = "latency"
@@ -81,9 +82,9 @@ def plan_requests(metric: str, effect: float, spread: float, weights: Mapping[st
             `latency` of its natural logarithm.
         weights: the split; its smallest share has the longest to wait.
     """
-    variance = spread * (1 - spread) if metric in RATES else spread**2
+    variances = rate_variances(spread, effect) if metric in RATES else (spread**2, spread**2)
     size = math.log1p(effect) if metric == LATENCY else effect
-    per_arm: int = offered("requests_per_arm")(size, variance)
+    per_arm: int = offered("requests_per_arm")(size, *variances)
     used = [weight for weight in weights.values() if weight]
     return math.ceil(per_arm * sum(used) / min(used))
 

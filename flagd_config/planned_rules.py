@@ -72,8 +72,8 @@ def _same_proportions(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
 def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Draft]:
     """Find a plan that is too small for the effect it wants to find.
 
-    n per arm = (z₁₋α/₂ + z_power)² · 2σ²/δ² · 1.68 (DESIGN, "Planner"), for success_rate and
-    error_rate, whose σ² = p(1 − p) follows from the baseline.
+    n per arm = (z₁₋α/₂ + z_power)²(σ_C² + σ_T²)/δ² · 1.68 (DESIGN, "Planner"), for success_rate
+    and error_rate, whose variances follow from the baseline.
     """
     metadata = flag["metadata"]
     effect: Any = metadata.get("minimum_effect")
@@ -89,10 +89,10 @@ def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Dr
     if not rate or not is_share(effect) or not is_positive(planned):
         return
     baseline: Any = metadata.get("baseline")
-    p = baseline if is_share(baseline) else _SURE_RATE
+    p, moves = (baseline, effect) if is_share(baseline) else (_SURE_RATE, 0.0)
     normal = NormalDist()
     z = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
-    per_arm = math.ceil(z**2 * 2 * p * (1 - p) / effect**2 * ALWAYS_VALID)
+    per_arm = math.ceil(z**2 * sum(rate_variances(p, moves)) / effect**2 * ALWAYS_VALID)
     needed = math.ceil(per_arm / _smallest_share(flag))
     if planned < needed:
         yield Draft(
@@ -102,6 +102,12 @@ def check_planned_requests(flag: Mapping[str, Any], steps: Steps) -> Iterator[Dr
             f"{'' if baseline else 'even '}at a rate of {p:g} it takes {needed:,} with this split",
             f"plan {needed:,} or more, or a larger `minimum_effect`",
         )
+
+
+def rate_variances(rate: float, effect: float) -> tuple[float, float]:
+    """Give p(1 − p) of a rate, and of one that an effect moves towards 50 %, where it is larger."""
+    moved = rate + effect if rate < 0.5 else rate - effect
+    return rate * (1 - rate), max(moved * (1 - moved), 0.0)
 
 
 def _smallest_share(flag: Mapping[str, Any]) -> float:

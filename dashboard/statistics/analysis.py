@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from openfeature_triton.dashboard.statistics import verdict
 from openfeature_triton.dashboard.statistics.accumulating import accumulate
+from openfeature_triton.dashboard.statistics.always_valid import planned_g
 from openfeature_triton.dashboard.statistics.checking import check
 from openfeature_triton.dashboard.statistics.comparing import compare, compare_all, steps
 from openfeature_triton.dashboard.statistics.estimates import value
 from openfeature_triton.dashboard.statistics.guarding import guard
 from openfeature_triton.dashboard.statistics.holm import adjusted
 from openfeature_triton.dashboard.statistics.pairs import Pair, compared_metrics, pair
-from openfeature_triton.dashboard.statistics.planner import days_left
+from openfeature_triton.dashboard.statistics.planner import ALWAYS_VALID, days_left
 from openfeature_triton.dashboard.statistics.results import (
     Analysis,
     Effect,
@@ -23,11 +26,13 @@ from openfeature_triton.dashboard.statistics.results import (
 )
 from openfeature_triton.dashboard.statistics.rollups import (
     ERROR_RATE,
+    QUANTILES,
     RATES,
     Cumulative,
     Plan,
     Slice,
 )
+from openfeature_triton.dashboard.statistics.scales import scale
 from openfeature_triton.dashboard.statistics.split_check import check_split
 from openfeature_triton.dashboard.statistics.verdict import Verdict
 from openfeature_triton.dashboard.statistics.wording import Spoken, effect_in_words
@@ -146,6 +151,7 @@ def _variant(
         days_left=progress.days_left,
         is_running=plan.is_running,
         is_shown_now=not _holds_0(effect),
+        is_precise=_is_precise(pair),
         has_unread_guardrails=plan.has_unread_guardrails,
     )
     return VariantResult(
@@ -158,6 +164,26 @@ def _variant(
         verdict=verdict.judge(found),
         steps=steps(pair),
     )
+
+
+def _is_precise(pair: Pair) -> bool:
+    """Say whether the effect is known as well as planned, give or take a tenth.
+
+    Our own rule: as well as the planner promises of the minimum effect, or as the planned requests
+    tell if they are split evenly; a ramp, or an uneven split, spends them on the larger arm.
+    """
+    plan, sums, metric = pair.plan, pair.sums, pair.plan.primary_metric
+    if plan.minimum_effect is None or plan.planned_requests is None or metric in QUANTILES:
+        return True
+    se = float(pair.estimate(metric).se[-1])
+    if se <= 0 or (scale(sums, plan, metric) / se) ** 2 >= 0.9 * ALWAYS_VALID * planned_g(
+        plan.alpha
+    ):
+        return True
+    columns = [sums.variants.index(name) for name in pair.names]
+    n0, n1 = sums.of(schema.REQUESTS)[-1][:, columns].T
+    told = float((n0 * n1 / np.maximum(n0 + n1, 1.0)).sum())
+    return told >= 0.9 * plan.planned_requests / len(sums.variants) / 2
 
 
 def _spoken(effect: Effect) -> Spoken | None:

@@ -50,6 +50,7 @@ class Evidence:
     of the rarer event in the smaller arm, and `event` what that is; `buckets`, where the unit is
     the user, how many equally busy buckets of users that arm is worth. `is_shown_now` says whether
     the interval holds no 0 at present: one of an earlier look may have shown the effect.
+    `is_precise` says whether the effect is known as well as the plan promised.
     """
 
     variant: str
@@ -65,6 +66,7 @@ class Evidence:
     buckets: float | None = None
     is_running: bool = True
     is_shown_now: bool = True
+    is_precise: bool = True
     has_unread_guardrails: bool = False
 
 
@@ -136,6 +138,10 @@ def _doubts(found: Evidence) -> list[str]:
 
 def _undecided(found: Evidence) -> Verdict:
     planned = found.planned_requests
+    if planned is not None and found.requests >= planned and not found.is_precise:
+        few = "too few of them in the smaller group to end it"
+        reason = f"{found.effect}; {_progress(found)}, but {few}: keep it running."
+        return Verdict(RUNNING, reason, found.variant)
     if planned is not None and found.requests >= planned:
         reason = f"{found.effect}, which may be chance, and {_progress(found)}: end it."
         return Verdict(END, reason, found.variant)

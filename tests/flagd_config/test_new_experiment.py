@@ -56,7 +56,9 @@ def test_a_new_file_lints_clean(tmp_path: Path, name: str) -> None:
         ("hi", "ta"),
         {"control": 50, "treatment": 50},
     )
-    assert found.metadata["planned_requests"] == 2 * requests_per_arm(0.01, 0.95 * 0.05)
+    assert found.metadata["planned_requests"] == 2 * requests_per_arm(
+        0.01, 0.95 * 0.05, 0.94 * 0.06
+    )
     assert found.dates == Dates(end=2_113_689_600)
     for command in ("start", "undo"):
         key = [] if command == "undo" else ["nmt-new"]

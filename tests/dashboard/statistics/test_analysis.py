@@ -94,6 +94,22 @@ def test_a_metric_that_nobody_records_is_named() -> None:
     assert "no values of sucess_rate can be expected" in found.reason
 
 
+def test_an_uneven_split_does_not_end_before_it_could_tell() -> None:
+    """All planned requests are in, but a tenth of them of the treatment: that says too little."""
+    weights = {"p1": {"control": 90.0, "treatment": 10.0}}
+    pair = counted("control", 36_000, 1800), counted("treatment", 4000, 190)
+    found = verdict(*pair, weights=weights)
+    assert found.kind == "Keep running"
+    assert found.reason.endswith(
+        "40,000 of 40,000 planned requests are in, but too few of them in the smaller group to end "
+        "it: keep it running."
+    )
+    pair = counted("control", 360_000, 18_000), counted("treatment", 40_000, 1990)
+    assert verdict(*pair, weights=weights).kind == "End, no effect"
+    pair = counted("control", 20_000, 1000), counted("treatment", 20_000, 990)
+    assert verdict(*pair).kind == "End, no effect"
+
+
 def test_a_broken_split_names_no_winner() -> None:
     """However good the treatment looks, nothing is shipped and nobody is named."""
     analysis = summarize(
@@ -308,7 +324,7 @@ def test_phases_are_not_pooled() -> None:
         plan(weights=weights),
     )  # fmt: skip
     assert analysis.variants[0].primary.effect.value == pytest.approx(0.0, abs=1e-9)
-    assert analysis.verdict.kind == "End, no effect"
+    assert analysis.variants[0].primary.state == "undecided"
 
 
 def test_the_order_of_slices_and_their_grain_do_not_matter() -> None:
