@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openfeature_triton.hooks.health import read_health
+from openfeature_triton.hooks.sink import NOT_WRITTEN
 
 SILENT_AFTER = timedelta(minutes=2)
 _LAST_S = 9_223_200_000
@@ -17,6 +18,7 @@ _FINE = ("", "ok", "fine", "delivering")
 _STATES = {
     "later": "waiting: InfluxDB asks to come later",
     "unreachable": "waiting: InfluxDB does not answer",
+    NOT_WRITTEN: "waiting: the database can’t be written",
     "not_allowed": "waiting: InfluxDB refuses the token or the bucket",
 }
 

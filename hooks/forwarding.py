@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
-from openfeature_triton.hooks.health import SUFFIX, forget_old, write_health
+from openfeature_triton.hooks.health import SUFFIX, say_health
 from openfeature_triton.hooks.outbox import Outbox
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.sender import Sender
@@ -107,12 +106,5 @@ class ForwardingSink:
         """Tell how it goes; a clean end leaves nothing to tell."""
         if self._stats is None or not self._outbox.is_begun:
             return
-        stats = self._stats()
         path = self._outbox.folder / f"{self._outbox.name}{SUFFIX}"
-        with suppress(OSError):  # the disk's trouble is told by the outbox's counts
-            delivery = stats.delivery
-            if ended and not (stats.dropped or delivery.spooled_points or delivery.dead_letters):
-                path.unlink(missing_ok=True)
-            else:
-                write_health(path, stats, ended=ended)
-                forget_old(path.parent)
+        say_health(path, self._stats(), ended=ended)  # a disk that fails is told by the outbox

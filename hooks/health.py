@@ -19,6 +19,17 @@ KEPT_S = 7 * 86_400.0
 """How long the file of a process is kept that was not heard of any more."""
 
 
+def say_health(path: Path, stats: RecorderStats, *, ended: bool) -> None:
+    """Tell how a process does, if the disk allows; a clean end leaves nothing to tell."""
+    delivery = stats.delivery
+    with suppress(OSError):
+        if ended and not (stats.dropped or delivery.spooled_points or delivery.dead_letters):
+            path.unlink(missing_ok=True)
+        else:
+            write_health(path, stats, ended=ended)
+            forget_old(path.parent)
+
+
 def write_health(path: Path, stats: RecorderStats, *, ended: bool) -> None:
     """Replace a process's file by the counts of now; OSError if the disk fails."""
     now_s = time.time()

@@ -6,16 +6,19 @@ left behind.
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 
 from openfeature_triton.hooks import process
+from openfeature_triton.hooks.health import SUFFIX, say_health
 from openfeature_triton.hooks.intake import CLOSED, Intake
 from openfeature_triton.hooks.request import Request
 from openfeature_triton.hooks.settings import InfluxSettings, RecorderSettings
-from openfeature_triton.hooks.sink import Delivery, Forwarding, Sink
+from openfeature_triton.hooks.sink import NOT_WRITTEN, Delivery, Forwarding, Sink
 from openfeature_triton.hooks.stats import RecorderStats
 from openfeature_triton.hooks.worker import Worker
 
@@ -80,7 +83,8 @@ class Recorder(Intake):
     def _begin(self) -> None:
         """Start empty: nothing that another process or thread may hold is kept."""
         self._lock = threading.RLock()
-        self._worker = Worker(self._sink, self._settings, self._wall_ns)
+        self._worker = Worker(self._sink, self._settings, self._wall_ns, self._say_health)
+        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._take_in(self._worker.inboxes, self._wall_ns)
 
     def before_fork(self) -> None:
@@ -161,7 +165,11 @@ class Recorder(Intake):
         if isinstance(self._sink, Forwarding):
             delivery = self._sink.delivery()
         else:
-            delivery = Delivery(counts["delivered"], points_delivered=counts["points_delivered"])
+            delivery = Delivery(
+                counts["delivered"],
+                points_delivered=counts["points_delivered"],
+                state=NOT_WRITTEN if worker.in_trouble else "",
+            )
         return RecorderStats(
             accepted=counts["recorded"] + waiting,
             recorded=counts["recorded"],
@@ -180,6 +188,13 @@ class Recorder(Intake):
             last_error=folding.last_error or delivery.last_error,
             delivery=delivery,
         )
+
+    def _say_health(self, ended: bool) -> None:
+        """Tell how this process does where a spool is meant to be; a forwarding sink does so."""
+        folder = self._settings.spool
+        is_meant = "spool" in self._settings.model_fields_set or folder.is_dir()
+        if is_meant and not self._forwards:
+            say_health(folder / f"{self._name}{SUFFIX}", self.stats(), ended=ended)
 
     def _submit(self, request: Request) -> None:
         if self._worker.thread is not None and self._worker.thread.is_alive():

@@ -77,7 +77,8 @@ class RecorderSettings(BaseSettings):
     )
     spool: Path = Field(
         default=Path("spool"),
-        description="folder that keeps what InfluxDB has not taken yet",
+        description="folder that keeps what InfluxDB has not taken yet, and where processes say "
+        "how they do; those that record to a database only where it is set, or there",
     )
     spool_max_bytes: int = Field(
         default=256 * 2**20,

@@ -11,6 +11,9 @@ from openfeature_triton.hooks.request import Request
 if TYPE_CHECKING:
     from openfeature_triton.hooks.stats import RecorderStats
 
+NOT_WRITTEN = "not_written"
+"""The state of a delivery to a database that can't be written now."""
+
 Tags = tuple[tuple[str, str], ...]
 
 

@@ -35,9 +35,16 @@ class Worker:
         sink: where points go.
         settings: widths, intervals and bounds.
         clock_ns: the wall clock, in ns since 1970.
+        say_health: tells how it goes after each write, and whether that was the last.
     """
 
-    def __init__(self, sink: Sink, settings: RecorderSettings, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        settings: RecorderSettings,
+        clock_ns: Callable[[], int],
+        say_health: Callable[[bool], None],
+    ) -> None:
         units = merged_units(settings.metrics)
         self.inboxes = Inboxes(settings, units)
         self.thread: threading.Thread | None = None
@@ -49,7 +56,8 @@ class Worker:
         self._write_s = settings.flush_s if self._forwarding is None else settings.spool_s
         self._max_backlog = settings.max_backlog
         self._wake: SimpleQueue[Request] = SimpleQueue()
-        self._in_trouble = False
+        self._say_health = say_health
+        self.in_trouble = False
         self._writing = threading.RLock()
         self._pauses: dict[int, bool] = {}
 
@@ -95,6 +103,7 @@ class Worker:
             request.delivered = self.folding.is_settled
             if request.stop:
                 self._end()
+            self._say_health(request.stop)
         finally:
             if self._forwarding is not None and request.is_wished:
                 self._forwarding.ask(request)
@@ -152,8 +161,8 @@ class Worker:
         self.counts["points_delivered"] += number
         if self._forwarding is not None:
             self.folding.rollups.leave(self._forwarding.newest_dropped_ns())
-        if self._in_trouble:
-            self._in_trouble = False
+        if self.in_trouble:
+            self.in_trouble = False
             _log.info("the store is written again")
         return True
 
@@ -164,6 +173,6 @@ class Worker:
         points, lost = self.folding.rollups.shed(self._max_backlog)
         if points:
             self.dropped[BACKLOG_FULL] += lost
-        if not self._in_trouble:
-            self._in_trouble = True
+        if not self.in_trouble:
+            self.in_trouble = True
             _log.warning("the store can't be written; counts are kept in memory: %s", error)

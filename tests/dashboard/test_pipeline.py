@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from openfeature_triton.hooks import Recorder, RecorderSettings, SqlSink
+from openfeature_triton.hooks import Recorder, RecorderSettings, Series, SqlSink
 from openfeature_triton.hooks.forwarding import ForwardingSink
 from openfeature_triton.hooks.health import write_health
 from openfeature_triton.hooks.settings import InfluxSettings
@@ -94,6 +95,22 @@ def test_services_that_are_left_alone_are_named(world: World) -> None:
     assert page.row("<b>")[2] == "h, process 1"
     assert "asr-old" not in page.text
     assert "2 of 4 recording processes need a look" in page.text
+
+
+def test_a_process_that_writes_to_a_database_is_seen_too(world: World) -> None:
+    """Where it was given the dashboard's spool folder, on the page and in `/metrics`."""
+    world.record("e", [Outcome("old", 1.0)])
+    settings = RecorderSettings(spool=world.folder / "spool", on_sigterm=False)
+    recorder = Recorder(SqlSink(world.url), settings)
+    for _ in range(3):
+        recorder.record(Series("e", "aaaa1111", "old", "old", "asr", "hi-IN"), 1.0)
+    assert recorder.flush()
+    page = Page(world.client().get("/pipeline").text)
+    [row] = page.table("Process")[1:]
+    assert row[1:4] == ["✓ delivering", "3", "3"]
+    assert f'pid="{os.getpid()}"}} 3' in world.client().get("/metrics").text
+    recorder.close()
+    assert "No recording process" in world.client().get("/pipeline").text
 
 
 def test_what_was_dropped_on_the_way_is_counted_once(world: World) -> None:
