@@ -17,6 +17,7 @@ from openfeature_triton.dashboard.statistics.guarding import guard
 from openfeature_triton.dashboard.statistics.holm import adjusted
 from openfeature_triton.dashboard.statistics.pairs import Pair, compared_metrics, pair
 from openfeature_triton.dashboard.statistics.planner import ALWAYS_VALID, days_left
+from openfeature_triton.dashboard.statistics.quantiles_by_phase import compare_quantiles
 from openfeature_triton.dashboard.statistics.results import (
     Analysis,
     Effect,
@@ -64,8 +65,9 @@ def summarize(
     progress = _progress(sums, plan, requests_per_day)
     pairs = _pairs(sums, plan, compared_metrics(sums, plan))
     compared = [compare_all(each) for each in pairs]
-    # A quantile has no p-value: its interval alone says whether it is decided.
-    p_values = adjusted([metrics[0].p_value or 0.0 for metrics in compared])
+    p_values = adjusted(
+        [_p_value(pair, metrics[0]) for pair, metrics in zip(pairs, compared, strict=True)]
+    )
     variants = tuple(
         _variant(each, metrics, p_value=p_value, progress=progress)
         for each, metrics, p_value in zip(pairs, compared, p_values, strict=True)
@@ -164,6 +166,18 @@ def _variant(
         verdict=verdict.judge(found),
         steps=steps(pair),
     )
+
+
+def _p_value(pair: Pair, primary: MetricResult) -> float:
+    """Give the primary metric's p-value for Holm; of a quantile, which has none, 0 or 1.
+
+    Our own choice: 0 where its interval for one of so many variants (Bonferroni) is decided.
+    """
+    if primary.p_value is not None or primary.metric not in QUANTILES:
+        return primary.p_value or 0.0
+    alpha = pair.plan.alpha / (len(pair.sums.variants) - 1)
+    found = compare_quantiles(pair, primary.metric, alpha)
+    return 0.0 if found is not None and not found[2].low <= 1 <= found[2].high else 1.0
 
 
 def _is_precise(pair: Pair) -> bool:

@@ -110,6 +110,21 @@ def test_an_uneven_split_does_not_end_before_it_could_tell() -> None:
     assert verdict(*pair).kind == "End, no effect"
 
 
+@pytest.mark.parametrize(("treatments", "kind"), [(1, "Ship"), (9, "End, no effect")])
+def test_a_quantile_among_many_variants_is_held_to_more(treatments: int, kind: str) -> None:
+    """It has no p-value for Holm; what would do for one treatment may be chance among nine."""
+    others = [f"t{nth}" for nth in range(1, treatments)]
+    medians = {"control": 300.0, "t0": 279.0} | dict.fromkeys(others, 300.0)
+    found = summarize(
+        [timed(name, ms, requests=1500, errors=75) for name, ms in medians.items()],
+        plan(
+            primary_metric="latency_p50", minimum_effect=0.1,
+            weights={"p1": dict.fromkeys(medians, 1)}, planned_requests=1500 * len(medians),
+        ),
+    )  # fmt: skip
+    assert next(each for each in found.variants if each.variant == "t0").verdict.kind == kind
+
+
 def test_a_broken_split_names_no_winner() -> None:
     """However good the treatment looks, nothing is shipped and nobody is named."""
     analysis = summarize(
