@@ -22,7 +22,7 @@ from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.histogram import bin_of, edges_ms
 
 pytestmark = pytest.mark.slow
-DAYS, PER_DAY, RUNS = 30, 4000, 300
+DAYS, PER_DAY, RUNS = 30, 4000, 200
 LOOKS = (3, 6, 10, 11, 15, 20, 21, 25, 30)
 SHARES = {"p1": 0.01, "p2": 0.1, "p3": 0.5}
 SPREAD = 0.5
@@ -122,7 +122,7 @@ def often(found: Counter[tuple[str, str]], *states: str) -> dict[tuple[str, str]
 def test_a_ramp_while_everything_changes_gives_no_false_alarms() -> None:
     """A/A, nine looks: each metric, quantiles too, each guardrail and the verdict, at most 5 %.
 
-    Of 300 runs a true 10 % would pass once in a thousand times.
+    Of 200 runs a true 10 % would pass once in a hundred times.
     """
     found = said(Harm())
     assert found["verdict", "End, no effect"] > 0.95 * RUNS

@@ -1,4 +1,4 @@
-"""Users as units: buckets of users against direct computations, and promises held in simulation."""
+"""Users as units: buckets of users against direct computations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from openfeature_triton.dashboard.statistics import (
     summarize,
 )
 from openfeature_triton.dashboard.statistics.accumulating import accumulate
-from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence, running_p
+from openfeature_triton.dashboard.statistics.always_valid import Floats, log_evidence
 from openfeature_triton.dashboard.statistics.clusters import (
     Clustered,
     clustered,
@@ -27,23 +27,13 @@ from openfeature_triton.dashboard.statistics.clusters import (
     worth,
     worth_in_users,
 )
-from openfeature_triton.dashboard.statistics.comparing import compare, compare_all
-from openfeature_triton.dashboard.statistics.guarding import guard
-from openfeature_triton.dashboard.statistics.guardrails import Guardrail, parse_guardrails
-from openfeature_triton.dashboard.statistics.pairs import pair
-from openfeature_triton.dashboard.statistics.split import ALARM, log_mean, log_user_split_evidence
-from openfeature_triton.dashboard.statistics.split_check import check_split
+from openfeature_triton.dashboard.statistics.guardrails import parse_guardrails
+from openfeature_triton.dashboard.statistics.split import log_mean, log_user_split_evidence
 from openfeature_triton.hooks import schema
 from openfeature_triton.hooks.schema import cluster_fields, cluster_metric_fields
-from tests.dashboard.statistics.users import Habits, watched
+from tests.dashboard.statistics.users import EVEN, users_plan
 
 RNG = np.random.default_rng(1)
-EVEN = {"p": {"control": 50.0, "treatment": 50.0}}
-
-
-def users_plan(weights: dict[str, dict[str, float]] = EVEN, **more: object) -> Plan:
-    """A plan whose unit is the user."""
-    return Plan("control", weights, unit="user", minimum_effect=0.02, **more)  # type: ignore[arg-type]
 
 
 def means(*arms: tuple[Sequence[float] | Floats, Sequence[float] | Floats]) -> Clustered:
@@ -240,93 +230,3 @@ def test_guardrails_of_users_are_judged_over_buckets() -> None:
         (variant,) = summarize(slices, users_plan(guardrails=guardrails)).variants
         assert variant.guardrails[0].state == state
     assert variant.guardrails[1].state in ("safe", "unknown")
-
-
-HALF, TENTH, HUNDREDTH = (np.full(100, share) for share in (0.5, 0.1, 0.01))
-RAMP = np.repeat([0.01, 0.1, 0.5], [30, 30, 40])
-METRICS = ("success_rate", "latency", "word_accuracy", "latency_p50", "latency_p95")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("shares", "users"),
-    [
-        pytest.param(HALF, 1500, id="50/50"),
-        pytest.param(TENTH, 1500, id="90/10, few users"),
-        pytest.param(TENTH, 4000, id="90/10"),
-        pytest.param(HUNDREDTH[:40], 25_000, id="99/1"),
-        pytest.param(RAMP, 1500, id="ramp"),
-    ],
-)
-def test_a_few_heavy_users_give_no_false_alarms(shares: Floats, users: int) -> None:
-    """A/A of Zipf users who come back, looked at 100 times: rates, latency, metrics, split.
-
-    Of 300 runs a true 10 % would pass once in a thousand times. Quantiles are looked at once here,
-    for they have no running p.
-    """
-    runs = 300
-    rng = np.random.default_rng(3)
-    weights = {f"p{share:g}": {"control": 1 - share, "treatment": share} for share in set(shares)}
-    plan = users_plan(weights)
-    guardrail = Guardrail("error_rate", 0.1)
-    alarms = dict.fromkeys((*METRICS, "split", "guardrail"), 0)
-    for _ in range(runs):
-        sums = watched(rng, Habits.drawn(rng, users), shares, with_bins=True)
-        both = pair(sums, plan, "treatment", METRICS)
-        for result in compare_all(both):
-            alarms[result.metric] += result.state != "undecided"
-        alarms["split"] += check_split(sums, plan).broken
-        alarms["guardrail"] += guard(both, guardrail).state == "harmed"
-    assert alarms.pop("split") == 0
-    assert max(alarms.values()) <= 0.05 * runs, alarms
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("share", "users"),
-    [
-        pytest.param(0.5, 1500, id="50/50"),
-        pytest.param(0.1, 4000, id="90/10"),
-        pytest.param(0.01, 25_000, id="99/1"),
-    ],
-)
-def test_the_split_of_users_gives_hardly_any_false_alarms(share: float, users: int) -> None:
-    """5,000 experiments of Zipf users, looked at 40 times: 0.1 % called broken are 5 of them."""
-    rng = np.random.default_rng(6)
-    assert sum(broken_splits(rng, share, share, users) for _ in range(20)) <= 5
-
-
-@pytest.mark.slow
-def test_a_split_of_users_that_is_broken_is_found() -> None:
-    """Ten points off, in nearly all of 250 runs."""
-    assert broken_splits(np.random.default_rng(7), 0.6, 0.5, 25_000) > 240
-
-
-def broken_splits(rng: np.random.Generator, share: float, weight: float, users: int) -> int:
-    """How many of 250 runs on the same users are called broken; a bucket's requests are Poisson."""
-    habits, runs, looks = Habits.drawn(rng, users), 250, 40
-    run, user = np.nonzero(rng.random((runs, users)) < share)
-    place, size = run * 128 + habits.bucket[user], runs * 128
-    treated = np.bincount(place, habits.activity[user], size).reshape(runs, 128)
-    control = np.bincount(habits.bucket, habits.activity, 128) - treated
-    arms = (rng.poisson(np.maximum(each, 0), (looks, runs, 128)) for each in (treated, control))
-    n1, n0 = (each.cumsum(axis=0) for each in arms)
-    log_e = log_user_split_evidence(n1, n0 + n1, weight)
-    return int((running_p(log_e)[-1] < ALARM).sum())
-
-
-@pytest.mark.slow
-def test_a_difference_between_users_is_found() -> None:
-    """Four points more, and a split of 55 instead of 50 %, are found among many users."""
-    rng = np.random.default_rng(4)
-    found = {"effect": 0, "split": 0}
-    for _ in range(20):
-        habits = Habits.drawn(rng, 20_000)
-        better = watched(rng, habits, HALF[:20], lift=0.06)
-        plan = users_plan({"p0.5": {"control": 1.0, "treatment": 1.0}})
-        both = pair(better, plan, "treatment", ["success_rate"])
-        found["effect"] += compare(both, "success_rate").state == "better"
-        lopsided = watched(rng, habits, np.full(20, 0.6))
-        plan = users_plan({"p0.6": {"control": 1.0, "treatment": 1.0}})
-        found["split"] += check_split(lopsided, plan).broken
-    assert found == {"effect": 20, "split": 20}

@@ -8,12 +8,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from openfeature_triton.dashboard.statistics import Plan
 from openfeature_triton.dashboard.statistics.always_valid import Floats
 from openfeature_triton.dashboard.statistics.rollups import Cumulative
 from openfeature_triton.hooks.histogram import GAMMA, bin_of
 
 BUCKETS = 128
 NOISE_MS = 30.0
+EVEN = {"p": {"control": 50.0, "treatment": 50.0}}
+
+
+def users_plan(weights: dict[str, dict[str, float]] = EVEN, **more: object) -> Plan:
+    """A plan whose unit is the user."""
+    return Plan("control", weights, unit="user", **{"minimum_effect": 0.02, **more})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
