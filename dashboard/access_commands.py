@@ -85,7 +85,8 @@ def remove_user(name: str, *, path: str | None, as_json: bool) -> None:
         return replace(found, users={n: h for n, h in found.users.items() if n != name})
 
     _change(path, without)
-    _say(as_json, {"user": name}, f"{name} may sign in no more")
+    left = "" if _read(path).users else "; nobody is left, so a running dashboard shows nothing"
+    _say(as_json, {"user": name}, f"{name} may sign in no more{left}")
 
 
 @user.command("list")

@@ -360,7 +360,9 @@ def test_users_and_tokens_are_kept_by_commands(tmp_path: Path) -> None:
     assert list(access.users) == ["ana"]
     assert "ana" in _command(tmp_path, "user", "list").stdout
     assert PASSWORD not in (tmp_path / "access.json").read_text(encoding="utf-8")
-    assert _command(tmp_path, "user", "remove", "ana").returncode == 0
+    removed = _command(tmp_path, "user", "remove", "ana")
+    assert removed.returncode == 0
+    assert "nobody is left, so a running dashboard shows nothing" in removed.stdout
     assert _command(tmp_path, "token", "remove", "nmt").returncode == 0
     assert read_access(tmp_path / "access.json") == Access()
 
