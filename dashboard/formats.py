@@ -32,8 +32,10 @@ def short_percent(share: float) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keep a percent sign on the line of its number."""
-    return text.replace(" %", "\u00a0%")
+    """Keep a percent sign, and a p-value, on one line."""
+    for apart in (" %", "p < ", "p = "):
+        text = text.replace(apart, apart.replace(" ", "\u00a0"))
+    return text
 
 
 def decimals(values: Iterable[float | None]) -> int:
