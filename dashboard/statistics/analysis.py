@@ -60,7 +60,7 @@ def summarize(
     """
     sums = accumulate(slices, plan.control, by_user=plan.unit == "user")
     if strict:
-        check(sums, plan)
+        check(sums, plan, requests_per_day)
     split = check_split(sums, plan)
     progress = _progress(sums, plan, requests_per_day)
     pairs = _pairs(sums, plan, compared_metrics(sums, plan))

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
-from openfeature_triton.dashboard.statistics.requiring import require
+from openfeature_triton.dashboard.statistics.requiring import is_number, require
 from openfeature_triton.dashboard.statistics.rollups import (
     LATENCY,
     QUANTILES,
@@ -35,8 +35,10 @@ _ROUNDING = 1e-9
 Bools = npt.NDArray[np.bool_]
 
 
-def check(sums: Cumulative, plan: Plan) -> None:
+def check(sums: Cumulative, plan: Plan, requests_per_day: float | None) -> None:
     """Raise ValueError, one line, at the first thing that can't be meant."""
+    known = requests_per_day is None or (is_number(requests_per_day) and requests_per_day >= 0)
+    require(known, f"requests_per_day = {requests_per_day!r} is no number from 0 up")
     if not sums.fields:
         return
     _check_names(sums, plan)

@@ -106,6 +106,13 @@ def test_sums_of_logarithms_and_metrics_may_be_negative() -> None:
     assert summarize(recorded(**fields), plan()).verdict.kind == "Ship"
 
 
+@pytest.mark.parametrize("per_day", [-1.0, math.nan, math.inf, "many"])
+def test_traffic_that_cant_be_is_refused(per_day: Any) -> None:
+    """Days would be left, or never end."""
+    said = f"requests_per_day = {per_day!r} is no number from 0 up"
+    refuses(said, lambda: summarize(recorded(), plan(), requests_per_day=per_day))
+
+
 def test_exposures_that_nobody_counted_are_asked_for() -> None:
     """Without them no split could be broken."""
     slices = [Slice(0, "p", each, {"requests": 9.0}) for each in WEIGHTS["p"]]

@@ -90,7 +90,7 @@ def until(rng: np.random.Generator, whole: Cumulative) -> Iterator[Cumulative]:
 @pytest.mark.parametrize(
     ("share", "users"),
     [
-        pytest.param(0.5, 1500, id="50/50"),
+        pytest.param(0.5, 10_000, id="50/50"),
         pytest.param(0.1, 4000, id="90/10"),
         pytest.param(0.01, 25_000, id="99/1"),
     ],
