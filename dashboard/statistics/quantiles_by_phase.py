@@ -50,8 +50,8 @@ def _factors(
 ) -> list[tuple[float | None, float | None]]:
     """Give for each phase how many standard errors of a rank the interval of either arm has.
 
-    An arm's c is that of all its latencies in phases that both arms have, for these are what its
-    interval is combined from. None where users cost more than is known.
+    By our own choice an arm's c is that of all its latencies in phases that both arms have, for
+    these are what its interval is combined from. None where users cost more than is known.
     """
     n = np.array([each.sum(axis=-1) for each in arms])
     both = (n > 0).all(axis=0)
@@ -77,7 +77,10 @@ def _ratio(
 
 
 def _with_the_same_mix(arms: Sequence[Floats]) -> list[npt.NDArray[np.float64]]:
-    """Add up each arm's phases (phases, b) as if it had had the share of both in each."""
+    """Add up each arm's phases (phases, b) as if it had had the share of both in each.
+
+    Direct standardisation, as `values` says of means.
+    """
     n = np.array([each.sum(axis=-1) for each in arms])
     shares = n.sum(axis=0) / n.sum()
     return [(shares * own.sum() / own) @ held for own, held in zip(n, arms, strict=True)]

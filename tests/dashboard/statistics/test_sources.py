@@ -13,7 +13,7 @@ from openfeature_triton.dashboard import statistics
 FOLDER = Path(statistics.__file__).parent
 FORMULAS = (
     "always_valid", "clusters", "fixed_horizon", "guardrails", "holm", "moments", "planner",
-    "quantiles", "scales", "split",
+    "quantiles", "quantiles_by_phase", "scales", "split",
 )  # fmt: skip
 PLACE = re.compile(r"\b(section|chapter|eq\.|pages?|proposition|lemma|theorem)\s+[0-9IVX]")
 OURS = re.compile(r"[Oo]ur own|by definition|as `\w+` says")
