@@ -21,13 +21,21 @@ class Slice:
     variants: Mapping[str, Numbers]
 
 
+SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+"""Of which shares of the requests a curve's numbers are told in a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The latency distribution of a variant: `share[i]` of its requests took ≤ `latency_ms[i]`."""
+    """The latency distribution of a variant: `share[i]` of its requests took ≤ `latency_ms[i]`.
+
+    `quantiles_ms` are those of `SHARES`.
+    """
 
     variant: str
     latency_ms: tuple[float, ...]
     share: tuple[float, ...]
+    quantiles_ms: tuple[float, ...]
 
 
 def by_variant(definition: Definition, totals: Iterable[Totals]) -> dict[str, tuple[Totals, ...]]:
@@ -53,9 +61,11 @@ def fallback_count(totals: Iterable[Totals]) -> int:
 
 def latency_curves(variants: Mapping[str, Iterable[Totals]]) -> tuple[Curve, ...]:
     """Give the latency distribution of each variant that has one."""
-    found = ((variant, summary.latencies(each).curve()) for variant, each in variants.items())
-    return tuple(
-        Curve(variant, tuple(latency_ms), tuple(share))
-        for variant, (latency_ms, share) in found
-        if latency_ms
-    )
+    curves = []
+    for variant, totals in variants.items():
+        held = summary.latencies(totals)
+        latency_ms, share = held.curve()
+        if latency_ms:
+            quantiles_ms = held.quantiles_ms(SHARES)
+            curves.append(Curve(variant, tuple(latency_ms), tuple(share), quantiles_ms))
+    return tuple(curves)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from flask import Response, abort, jsonify, render_template, request
 from werkzeug.routing import PathConverter
 
+from openfeature_triton.dashboard.breakdowns import SHARES
 from openfeature_triton.dashboard.chosen import ALL, ChoiceError, Chosen, read_chosen
 from openfeature_triton.dashboard.definitions import FlagFile, Flags
 from openfeature_triton.dashboard.effects import Comparison, comparisons
@@ -98,6 +99,7 @@ class Pages:
             "now": now,
             "units": units,
             "plots": plots(found),
+            "shares": SHARES,
             "comparisons": _compare(found, units),
             "forest": forest(found.by_language, is_broken=found.is_broken),
         }

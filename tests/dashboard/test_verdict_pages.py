@@ -264,6 +264,23 @@ def test_a_number_that_is_too_large_is_said_to_be_that(world: World) -> None:
     assert "minimum_effect: 0 is no positive number" in text
 
 
+def test_the_numbers_of_each_plot_can_be_read(world: World) -> None:
+    """Latencies by share, and exposures over time beside what was promised, without a script."""
+    phase = _write(world, {"old": 50, "new": 50})
+    for days_ago in (1, 0):
+        outcomes = _outcomes("old", 210, 30) + _outcomes("new", 196, 10)
+        world.record("e", outcomes, phase=phase, days_ago=days_ago)
+    page = _page(world)
+    assert page.text.count("Numbers of this plot") == 3
+    shares = {row[0]: row[1:] for row in page.table("Share of requests")}
+    assert shares["50 %"] == page.row("p50 latency ms")[1:]
+    assert shares["99.9 %"] == page.row("p99 latency ms")[1:]
+    exposed = next(table for table in page.tables if table[0][2:3] == ["promised"])
+    assert exposed[0] == ["Until, UTC", "old", "promised", "new", "promised"]
+    assert exposed[1][1:] == ["210", "203", "196", "203"]
+    assert exposed[-1][1:] == ["420", "406", "392", "406"]
+
+
 def test_each_table_has_a_name_and_no_heading_is_empty(world: World) -> None:
     """For whoever hears the page: a caption, or the heading that it is labelled by."""
     phase = _write(world, {"old": 50, "new": 50}, minimum_effect=0.05)
