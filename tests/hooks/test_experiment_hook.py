@@ -61,7 +61,7 @@ def recorder(sink: MemorySink) -> Iterator[Recorder]:
 @pytest.fixture
 def client(recorder: Recorder) -> OpenFeatureClient:
     """A stock client with the hook."""
-    api.set_provider(InMemoryProvider(FLAGS))
+    api.set_provider_and_wait(InMemoryProvider(FLAGS))
     client = api.get_client()
     client.add_hooks([ExperimentHook(recorder)])
     return client
