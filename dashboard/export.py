@@ -75,8 +75,14 @@ def as_html(app: Flask, pages: Pages, key: str, chosen: Chosen = ALL) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file as a whole, or leave what was there. ExportError if it can't be written."""
+    """Write a file as a whole, or leave what was there. ExportError if it can't be written.
+
+    A pipe or a device is written into: it must not be replaced by a file.
+    """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_text(text, encoding="utf-8", newline="")
+            return
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with open(number, "w", encoding="utf-8", newline="") as opened:  # noqa: PTH123 - a descriptor

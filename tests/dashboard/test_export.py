@@ -5,13 +5,16 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from openfeature_triton.dashboard.export import write_whole
 from tests.dashboard.conftest import Outcome, World
 from tests.dashboard.reading import Page
 from tests.dashboard.test_serve import RUN
@@ -97,3 +100,15 @@ def test_what_cannot_be_exported_ends_with_2_and_a_reason(filled: World) -> None
         assert reason in done.stderr
         assert done.stdout == ""
     assert {path.name for path in filled.folder.iterdir()} == {"flags.json", "store.db"}
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    """Whoever may do anything would else replace `/dev/null` by a file."""
+    pipe, text = tmp_path / "pipe", "a\n" * 100_000
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as threads:
+        got = threads.submit(pipe.read_text, encoding="utf-8")
+        write_whole(pipe, text)
+        assert got.result(30) == text
+    assert pipe.is_fifo()
+    assert [*tmp_path.iterdir()] == [pipe]
